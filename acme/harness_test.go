@@ -170,3 +170,15 @@ func chainOf(t *testing.T, text string) (*x509.Certificate, *x509.CertPool) {
 }
 
 const patience = 2 * time.Minute
+
+// isProblem wants a step to have ended with a problem of a kind.
+func isProblem(t *testing.T, kind string, result acme.Result) {
+	t.Helper()
+	require.NotNil(t, result.Problem)
+	require.Equal(
+		t,
+		kind,
+		result.Problem.Kind,
+		result.Problem.Text,
+	)
+}

@@ -161,13 +161,7 @@ func TestAWrongAnswerIsAProblemOfThatNameAndEndsTheOrder(t *testing.T) {
 		t.Context(),
 		job,
 	)
-	require.NotNil(t, result.Problem)
-	require.Equal(
-		t,
-		acme.KindNames,
-		result.Problem.Kind,
-		result.Problem.Text,
-	)
+	isProblem(t, acme.KindNames, result)
 	require.Contains(
 		t,
 		result.Problem.Text,
@@ -187,13 +181,7 @@ func TestANameThatLeadsNowhereIsAProblem(t *testing.T) {
 		t.Context(),
 		job,
 	)
-	require.NotNil(t, result.Problem)
-	require.Equal(
-		t,
-		acme.KindNames,
-		result.Problem.Kind,
-		result.Problem.Text,
-	)
+	isProblem(t, acme.KindNames, result)
 }
 
 func TestAnOrderIsKeptWhileTheAuthorityIsDown(t *testing.T) {
@@ -208,13 +196,7 @@ func TestAnOrderIsKeptWhileTheAuthorityIsDown(t *testing.T) {
 		t.Context(),
 		job,
 	)
-	require.NotNil(t, result.Problem)
-	require.Equal(
-		t,
-		acme.KindUnreachable,
-		result.Problem.Kind,
-		result.Problem.Text,
-	)
+	isProblem(t, acme.KindUnreachable, result)
 	require.Equal(
 		t,
 		job.Order,
@@ -246,13 +228,7 @@ func TestALimitSaysUntilWhen(t *testing.T) {
 		t.Context(),
 		w.job,
 	)
-	require.NotNil(t, result.Problem)
-	require.Equal(
-		t,
-		acme.KindLimited,
-		result.Problem.Kind,
-		result.Problem.Text,
-	)
+	isProblem(t, acme.KindLimited, result)
 	require.WithinDuration(
 		t,
 		time.Now().Add(time.Hour),
@@ -275,13 +251,7 @@ func TestAnAuthorityThatForgotAllIsAskedFromTheBeginning(t *testing.T) {
 		t.Context(),
 		job,
 	)
-	require.NotNil(t, result.Problem)
-	require.Equal(
-		t,
-		acme.KindLost,
-		result.Problem.Kind,
-		result.Problem.Text,
-	)
+	isProblem(t, acme.KindLost, result)
 	require.Nil(t, result.Order)
 
 	require.NotNil(

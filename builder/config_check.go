@@ -9,6 +9,8 @@ import (
 	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/hornero/hornero/cloudinit"
 )
 
 // What a tag may be made of, a Droplet's name, a region's, size's or image's slug, a VPC's number, and an SSH
@@ -149,10 +151,10 @@ func (c *Config) addHostKey(option string) []error {
 		return wrong
 	}
 
-	if size := len(whole); size > maxUserData {
+	if size := len(whole); size > cloudinit.MaxUserData {
 		wrong.add(option,
 			"must be at most %d bytes (64 KiB) with the host key that the build adds, is %d: leave out what a "+
-				"provisioner can do", maxUserData, size)
+				"provisioner can do", cloudinit.MaxUserData, size)
 	}
 
 	c.hostKey, c.dropletData = key, whole

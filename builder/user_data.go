@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// maxUserData is DigitalOcean's limit of user-data, in bytes.
-const maxUserData = 64 << 10
-
 // boundary parts the two halves of a Droplet's user-data: no text that a person writes has it.
 const boundary = "==hornero-host-key-6c1f2a9b=="
 
