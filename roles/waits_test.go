@@ -64,8 +64,7 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 				TRANSFER_REAL_PID=$!
 				echo >"$MAGIC_FILE"
 				! cleanup_pid $!
-				kill -9 $!
-				{ wait $!; } 2>/dev/null || : # or bash may say that it was killed
+				{ kill -9 $!; wait $!; } 2>/dev/null || : # or bash may say that it was killed
 			`,
 			from: 3800 * time.Millisecond,
 			to:   6 * time.Second,

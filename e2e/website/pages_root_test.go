@@ -17,6 +17,17 @@ import (
 // slowly is a plugin of the test's: a page takes its time after its posts are there, when a request says so, and leaves
 // a mark when it does.
 const slowly = `<?php
+if (isset($_SERVER['HTTP_X_TEST_HELD'])) {
+	// After the page cache's own last step, which has found nothing then: until a change was told, and a little longer.
+	add_action('shutdown', function () {
+		touch('/tmp/begun');
+		$until = microtime(true) + 30;
+		while (!file_exists('/tmp/changed') && microtime(true) < $until) {
+			usleep(1000);
+		}
+		usleep(300000);
+	}, PHP_INT_MAX);
+}
 add_action('wp_footer', function () {
 	if (isset($_SERVER['HTTP_X_TEST_SLOW'])) {
 		touch('/tmp/begun');
@@ -190,6 +201,45 @@ func TestAPageThatWasBegunBeforeAPublication(t *testing.T) {
 	for range 3 {
 		require.NotEqual(t, "HIT", node.front("/own/").header.Get("X-Cache"))
 	}
+}
+
+// A page that is at its end when a publication is told, and that nginx stores after it, does not stay.
+func TestAPageThatIsStoredAfterAPublication(t *testing.T) {
+	s := prepareSite(t, map[string]string{"url": siteURL})
+	s.adds("/usr/share/wordpress/wp-content/mu-plugins/slowly.php", slowly)
+	s.addNode()
+	s.install()
+
+	node := s.web[0]
+	ended := make(chan answer)
+
+	go func() { ended <- node.front("/", "X-Test-Held", "1") }()
+
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(node.root + "/tmp/begun")
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+
+	// The publication's own process goes on after it has emptied the cache: its mark is what is waited for.
+	mark := node.root + "/run/php/hornero-pages.emptied"
+	before, _ := os.ReadFile(mark)
+	published := make(chan string)
+
+	go func() { published <- node.publish("Too late") }()
+
+	require.Eventually(t, func() bool {
+		now, _ := os.ReadFile(mark)
+		return string(now) != string(before)
+	}, time.Minute, time.Millisecond)
+	require.NoError(t, os.WriteFile(node.root+"/tmp/changed", nil, 0o644))
+
+	page := <-ended
+	require.NotContains(t, page.body, "Too late", "it was made before")
+	require.Equal(t, "MISS", page.header.Get("X-Cache"), "nginx stores it")
+	require.Empty(t, page.header.Get("X-Hornero-Begun"), "a visitor needs not know")
+
+	<-published
+	require.Contains(t, node.front("/").body, "Too late")
 }
 
 // The door through which nodes tell each other opens to nobody else.

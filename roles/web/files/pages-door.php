@@ -8,3 +8,4 @@ if (!hornero_pages_signed($_SERVER['HTTP_X_HORNERO_SIGNATURE'] ?? '')) {
 }
 hornero_pages_empty();
 http_response_code(204);
+hornero_pages_drop_late();

@@ -6,6 +6,7 @@ const HORNERO_PAGES_NODES = '/etc/hornero-web/pages.json';
 const HORNERO_PAGES_RUN = '/run/php/hornero-pages.';
 const HORNERO_PAGES_PAUSE = 0.8; // seconds between two words to the others: with the sending a change is seen within a second
 const HORNERO_PAGES_CLOCKS = 300; // seconds that two nodes' clocks may be apart
+const HORNERO_PAGES_STORED = [0.05, 1]; // seconds after which nginx has stored what PHP has ended: as a rule, and on a busy machine
 
 /** Empties this node's cache after a change. */
 function hornero_pages_empty() {
@@ -14,10 +15,33 @@ function hornero_pages_empty() {
 	hornero_pages_drop();
 }
 
-/** Removes what is stored. nginx bears that its files go. */
-function hornero_pages_drop() {
+/** Removes what is stored; with a time, what was begun before it. nginx bears that its files go. */
+function hornero_pages_drop(float $before = INF) {
 	foreach (glob(HORNERO_STORED . '/*/*/*') ?: [] as $file) {
-		@unlink($file);
+		if ($before === INF || hornero_pages_begun($file) < $before) {
+			@unlink($file);
+		}
+	}
+}
+
+/** Tells when a stored page was begun, which is in its header (mu-plugins/hornero-pages.php); 0 when it does not say. */
+function hornero_pages_begun(string $file): float {
+	$head = (string) @file_get_contents($file, false, null, 0, 16384);
+	return preg_match('/^X-Hornero-Begun: *([0-9.]+)/mi', $head, $found) ? (float) $found[1] : 0;
+}
+
+/**
+ * Removes the pages that were begun before the cache was emptied and are stored after it: PHP has ended them, and nginx
+ * stores them in its own time. It is the last that a request does.
+ */
+function hornero_pages_drop_late() {
+	if (function_exists('fastcgi_finish_request')) {
+		fastcgi_finish_request(); // nobody waits for the answer meanwhile
+	}
+	$emptied = hornero_pages_emptied();
+	foreach (HORNERO_PAGES_STORED as $wait) {
+		usleep((int) (1e6 * $wait));
+		hornero_pages_drop($emptied);
 	}
 }
 
@@ -47,6 +71,7 @@ function hornero_pages_changed() {
 
 	hornero_pages_empty();
 	hornero_pages_tell();
+	hornero_pages_drop_late();
 }
 
 /** Tells the other web nodes, all at once. One that does not hear has its pages for their life. */
@@ -108,5 +133,6 @@ function hornero_pages_signed(string $signature): bool {
 
 if (PHP_SAPI === 'cli' && realpath($_SERVER['argv'][0] ?? '') === __FILE__) {
 	hornero_pages_empty();
+	hornero_pages_drop_late();
 	echo "the page cache is empty\n";
 }

@@ -83,9 +83,7 @@ add_action('shutdown', function () {
 	}
 	// A page that was begun before a change may be stored after it.
 	if (PHP_SAPI !== 'cli' && hornero_pages_emptied() > (float) ($_SERVER['REQUEST_TIME_FLOAT'] ?? 0)) {
-		fastcgi_finish_request();
-		usleep(50000); // until nginx has stored it
-		hornero_pages_drop();
+		hornero_pages_drop_late();
 	}
 }, PHP_INT_MAX);
 
@@ -95,6 +93,8 @@ header_register_callback(function () {
 	if ($own) {
 		header('X-Accel-Expires: 0');
 	}
+	// What is stored says when it was begun: a change that came meanwhile removes it.
+	header('X-Hornero-Begun: ' . sprintf('%.6F', $_SERVER['REQUEST_TIME_FLOAT'] ?? 0));
 	// nginx stores a page for those who read gzip and one for the others, and tells who asks.
 	if (preg_grep('/^Vary: *Accept-Encoding$/i', headers_list()) && !preg_grep('/^Vary: *(?!Accept-Encoding$)/i', headers_list())) {
 		header_remove('Vary');
