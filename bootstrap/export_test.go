@@ -316,7 +316,8 @@ func (a *Agent) KeepWalls(ctx context.Context, role string, set peerset.Set) {
 	}
 
 	a.mu.Lock()
-	a.manifest, a.node.Role = manifest, role
+	a.manifest, a.node.Role, a.network = manifest, role, "10.1.0.0/24"
+	a.node.Settings = map[string]string{"pay": "https://pay.example.org:8443/v2"}
 	a.mu.Unlock()
 
 	a.keepWalls(ctx, set)

@@ -2,7 +2,11 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os/user"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,10 +18,11 @@ import (
 // wallKeeper has the rules in force that say who may reach the node. They stay when the agent ends: what it serves goes
 // on, too. Only one goroutine at a time raises them.
 type wallKeeper struct {
-	doors  []roles.Port // of the node
-	peers  wallPeers
-	rules  string // in force, or tried
-	looked time.Time
+	doors   []roles.Port    // of the node
+	leaving []walls.Leaving // likewise
+	peers   wallPeers
+	rules   string // in force, or tried
+	looked  time.Time
 
 	mu      sync.Mutex
 	problem string
@@ -71,6 +76,11 @@ func (a *Agent) applyWalls(ctx context.Context, snapshot peerset.Snapshot) error
 			return err
 		}
 
+		k.leaving, err = leavingOf(slices.Concat(common.Egress, a.manifest.Egress), a.node.Settings)
+		if err != nil {
+			return err
+		}
+
 		k.doors = slices.Concat(common.Doors(), a.manifest.Doors())
 	}
 
@@ -79,6 +89,7 @@ func (a *Agent) applyWalls(ctx context.Context, snapshot peerset.Snapshot) error
 		Network: a.network,
 		Clients: a.node.Settings[roles.SettingClients],
 		Ports:   k.doors,
+		Leaving: k.leaving,
 		Peers:   k.peers.of(snapshot.Peers, time.Now()),
 		Rights:  a.rights,
 	}.Rules()
@@ -106,6 +117,35 @@ func (a *Agent) applyWalls(ctx context.Context, snapshot peerset.Snapshot) error
 	}
 
 	return err
+}
+
+// leavingOf are the users of the image whom its manifests name, by their numbers. One that the image has not has no
+// processes.
+func leavingOf(all []roles.Egress, settings map[string]string) ([]walls.Leaving, error) {
+	var leaving []walls.Leaving
+
+	for _, egress := range all {
+		account, err := user.Lookup(egress.User)
+		if unknown := user.UnknownUserError(""); errors.As(err, &unknown) {
+			continue
+		}
+
+		if err != nil {
+			return nil, fmt.Errorf("egress of %s: %w", egress.User, err)
+		}
+
+		uid, err := strconv.Atoi(account.Uid)
+		if err != nil {
+			return nil, fmt.Errorf("egress of %s: %w", egress.User, err)
+		}
+
+		leaving = append(leaving, walls.Leaving{
+			UID:   uid,
+			Ports: egress.Allowed(settings),
+		})
+	}
+
+	return leaving, nil
 }
 
 // keepWalls follows the peer set until ctx ends.

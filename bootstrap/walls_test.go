@@ -65,7 +65,9 @@ var wallRoles = fstest.MapFS{
 	"common/role.yaml": {Data: []byte("version: 1\nname: common\nabstract: true\n" +
 		"ports: [{port: 22, name: ssh, from: [operator]}]\n")},
 	"store/role.yaml": {Data: []byte("version: 1\nname: store\npeers: client\n" +
-		"ports: [{port: 7, name: seven, from: [shop]}]\n")},
+		"ports: [{port: 7, name: seven, from: [shop]}]\n" +
+		"egress: [{user: nobody, settings: [pay]}, {user: ghost}]\n" +
+		"settings: {pay: {type: url}}\n")},
 }
 
 // walled is an agent behind walls that follow a peer set.
@@ -107,6 +109,17 @@ func TestTheWallsFollowThePeerSet(t *testing.T) {
 	set.change(func(s *peerset.Snapshot) { s.Peers[0].Address = "10.1.0.9" })
 	eventually(t, func() bool { return w.let("tcp dport 7 ip saddr { 10.1.0.9 } accept") })
 	require.False(t, w.let("10.1.0.6"))
+}
+
+// nobody's number is the same on every Debian (base-passwd), and "ghost" is no user of any image.
+func TestWhatAUserMayReachComesOfItsRoleAndSettings(t *testing.T) {
+	w := &fakeWalls{}
+	walled(t, w, newFakeSet(peerset.Snapshot{}))
+
+	eventually(t, func() bool { return w.let("table") })
+	require.True(t, w.let("meta skuid 65534 tcp dport 8443 accept"), "a setting's")
+	require.True(t, w.let("meta skuid 65534 counter reject"))
+	w.do(func() { require.Equal(t, 2, strings.Count(w.rules, "skuid"), w.rules) })
 }
 
 func TestWallsThatAreGoneAreLoadedAgain(t *testing.T) {

@@ -114,6 +114,15 @@ var attempts = []attempt{
 	},
 	{
 		attacker: "PHP's user of a web node",
+		tries:    "reaches a port of a host outside that no page has business with, as for letters or other people's servers",
+		succeeds: func(s *stack) bool { return s.asPHP(s.leaveFor("22")) },
+		without: func(s *stack) bool {
+			_, err := s.asRoot(s.leaveFor("22"))
+			return err == nil
+		},
+	},
+	{
+		attacker: "PHP's user of a web node",
 		tries:    "holds 700 connections to the database that never log in, until the other node's pages fail",
 		succeeds: func(s *stack) bool { return s.starves() },
 		without: func(s *stack) bool {
@@ -278,6 +287,12 @@ func (s *stack) tryAsPHP(line string) (string, error) {
 		"-c",
 		line,
 	)
+}
+
+// leaveFor is a command that reaches a port of a host by the internet; a node's public address is on it.
+func (s *stack) leaveFor(port string) string {
+	s.t.Helper()
+	return "timeout 5 bash -c 'exec 3<>/dev/tcp/" + s.nodes()[s.oneOfEach()[2]].Addresses.Public + "/" + port + "'"
 }
 
 // askAgent is a command that asks a database node's agent for the peer set.

@@ -53,6 +53,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkFiles(doc)
 	m.checkProgramFiles(doc)
 	m.checkPorts(doc)
+	m.checkEgress(doc)
 	m.checkCertificates(doc)
 	m.checkLeases(doc)
 	m.checkServes(doc)
@@ -347,6 +348,7 @@ func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 		}
 	}
 
+	m.checkEgressSettings(doc, own)
 	m.checkNeeds(doc, own)
 	m.checkSpaces(doc, own)
 

@@ -81,6 +81,7 @@ func (m *Manifest) include(piece *Manifest) {
 	})
 	m.Services = mergeNamed(piece.Services, m.Services, func(s Service) string { return s.Unit })
 	m.Ports = mergeNamed(piece.Ports, m.Ports, func(p Port) string { return p.Name })
+	m.Egress = mergeNamed(piece.Egress, m.Egress, func(e Egress) string { return e.User })
 	m.Certificates = mergeNamed(piece.Certificates, m.Certificates, func(c Certificate) string { return c.Authority })
 	m.Serves = mergeNamed(piece.Serves, m.Serves, func(s Serve) string { return s.Name })
 	m.Databases = mergeNamed(piece.Databases, m.Databases, func(d Database) string { return d.Name })

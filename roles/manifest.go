@@ -64,6 +64,8 @@ type Manifest struct {
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
+	// Egress is what the role's own users may reach outside of the stack; those that it does not name reach everything.
+	Egress []Egress `yaml:"egress"`
 	// Certificates are those that the role's nodes have besides that of the stack's authority.
 	Certificates []Certificate `yaml:"certificates"`
 	// Secrets are the role's secrets by their name in the secrets file, as in "wordpress.salt".

@@ -1,5 +1,6 @@
-// Package walls owns who may reach a node's ports: rules of nftables, made of the ports that its manifest declares and
-// of the peer set. They tell the stack's nodes apart; who comes from outside is held back by the cloud's firewall.
+// Package walls owns who may reach a node's ports, and what its users may reach: rules of nftables, made of what its
+// manifest declares and of the peer set. They tell the stack's nodes apart; who comes from outside is held back by the
+// cloud's firewall.
 package walls
 
 import (
@@ -18,8 +19,15 @@ type View struct {
 	Network string // the stack's subnet
 	Clients string // addresses and networks, between spaces
 	Ports   []roles.Port
+	Leaving []Leaving
 	Peers   []peerset.Peer
 	Rights  peerset.Rights // of the stack's roles
+}
+
+// Leaving is what a user's processes may reach outside of the stack's subnet: these TCP ports, and name servers.
+type Leaving struct {
+	UID   int
+	Ports []int
 }
 
 // The text before the sets, between sets and ports, and after them. What is no beginning of a TCP connection belongs to
@@ -45,7 +53,14 @@ table inet hornero_walls {
 `
 	tail = `		counter drop
 	}
-}
+`
+	leave = `	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname "lo" accept
+		tcp flags & (fin | syn | rst | ack) != syn accept
+		ct state established,related accept
+		tcp dport 53 accept
+		udp dport 53 accept
 `
 )
 
@@ -74,7 +89,29 @@ func (v View) Rules() string {
 		ports += v.port(at, port.From)
 	}
 
-	return sets + ports + tail
+	return sets + ports + tail + v.leaving() + "}\n"
+}
+
+// leaving are the rules about what leaves the node; none where nobody knows which addresses are the stack's. The
+// receivers' walls are before what stays within it.
+func (v View) leaving() string {
+	if v.Network == "" || len(v.Leaving) == 0 {
+		return ""
+	}
+
+	rules := leave + "\t\tip daddr " + v.Network + " accept\n"
+
+	for _, user := range v.Leaving {
+		of := "\t\tmeta skuid " + strconv.Itoa(user.UID) + " "
+
+		for _, port := range user.Ports {
+			rules += of + "tcp dport " + strconv.Itoa(port) + " accept\n"
+		}
+
+		rules += of + "counter reject with icmpx type admin-prohibited\n"
+	}
+
+	return rules + "\t}\n"
 }
 
 // port are the rules that let in who may reach a port.

@@ -127,6 +127,23 @@ func TestConnectionsAreCounted(t *testing.T) {
 	require.Contains(t, v.Rules(), "\tset from_7 {\n")
 }
 
+func TestWhatAUserReachesOutside(t *testing.T) {
+	v := view()
+	require.NotContains(t, v.Rules(), "chain output", "nobody is named")
+
+	v.Leaving = []walls.Leaving{
+		{UID: 33, Ports: []int{80, 443}},
+		{UID: 101},
+	}
+
+	rules := v.Rules()
+	require.Contains(t, rules, "\t\tip daddr 10.1.0.0/24 accept\n"+
+		"\t\tmeta skuid 33 tcp dport 80 accept\n"+
+		"\t\tmeta skuid 33 tcp dport 443 accept\n"+
+		"\t\tmeta skuid 33 counter reject with icmpx type admin-prohibited\n"+
+		"\t\tmeta skuid 101 counter reject with icmpx type admin-prohibited\n")
+}
+
 // Before the peer set is known.
 func TestNobodyIsAPeerYet(t *testing.T) {
 	ssh := from7(roles.FromOperator)

@@ -84,11 +84,16 @@ func (p place) run(t *testing.T, line string) {
 // listen has somebody listen at a port who answers each line with the same.
 func (p place) listen(t *testing.T, port int) {
 	t.Helper()
+	p.listenAt(t, node, port)
+}
+
+func (p place) listenAt(t *testing.T, address string, port int) {
+	t.Helper()
 
 	var listener net.Listener
 	var err error
 
-	p.do(func() { listener, err = net.Listen("tcp", net.JoinHostPort(node, strconv.Itoa(port))) })
+	p.do(func() { listener, err = net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port))) })
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 
