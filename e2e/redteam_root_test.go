@@ -114,7 +114,7 @@ var attempts = []attempt{
 	},
 	{
 		attacker: "PHP's user of a web node",
-		tries:    "reaches a port of a host outside that no page has business with, as for letters or other people's servers",
+		tries:    "reaches a port of a host outside that no page has business with",
 		succeeds: func(s *stack) bool { return s.asPHP(s.leaveFor("22")) },
 		without: func(s *stack) bool {
 			_, err := s.asRoot(s.leaveFor("22"))
