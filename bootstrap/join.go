@@ -107,7 +107,13 @@ func (a *Agent) joinAsClient(ctx context.Context, e entry) (peerset.Set, error) 
 		return err
 	}
 
-	watcher := api.Watch(ctx, e.client, known, a.Log)
+	// A driver sends others to the nodes that there are: what it hears late, they wait for.
+	listens := 1
+	if a.manifest.Driver != "" {
+		listens = 2
+	}
+
+	watcher := api.Watch(ctx, e.client, known, listens, a.Log)
 	a.events.use(watcher)
 
 	return watcher, nil

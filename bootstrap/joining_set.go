@@ -174,7 +174,7 @@ func (j *joiningSet) Events(ctx context.Context, after int64, limit int) ([]peer
 // meanwhile.
 func (a *Agent) joinInBackground(ctx context.Context, e entry, welcome peerset.Welcome) *joiningSet {
 	watching, stop := context.WithCancel(ctx)
-	watcher := api.Watch(watching, e.client, welcome.Snapshot, a.Log)
+	watcher := api.Watch(watching, e.client, welcome.Snapshot, 1, a.Log)
 	set := newJoiningSet(watcher, a.rights)
 	a.events.use(set)
 

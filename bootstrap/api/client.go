@@ -44,7 +44,16 @@ func NewClient(config *tls.Config, from string, port int, members []string) *Cli
 
 	// This side only calls: it judges no client.
 	config.ClientCAs = nil
-	dialer := &net.Dialer{Timeout: time.Second}
+	dialer := &net.Dialer{
+		Timeout: time.Second,
+		// A machine that is lost ends no connection: a call that waits for news notices it by these.
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable:   true,
+			Idle:     2 * time.Second,
+			Interval: time.Second,
+			Count:    3,
+		},
+	}
 
 	// Members compare the address in a join with the one that it comes from.
 	if own := net.ParseIP(from); own != nil {
@@ -184,7 +193,7 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 		return err
 	}
 
-	return c.each(func(member string) error {
+	return c.each(ctx, 0, func(ctx context.Context, member string) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 
@@ -192,9 +201,10 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 	})
 }
 
-// each tries the members in turn; one that answers moves to the front, a refusal ends the round. A member of an
-// older version forbids what it does not know: that is the last word when it is everybody's.
-func (c *Client) each(try func(member string) error) error {
+// each tries the members in turn, from the one at a place of their order; one that answers moves to the front, one
+// that does not to the end, and a refusal ends the round. A member of an older version forbids what it does not know:
+// that is the last word when it is everybody's.
+func (c *Client) each(ctx context.Context, first int, try func(ctx context.Context, member string) error) error {
 	// The calls are made without the mutex: each may take seconds.
 	c.mu.Lock()
 	members := slices.Clone(c.members)
@@ -204,18 +214,31 @@ func (c *Client) each(try func(member string) error) error {
 		return ErrNoMember
 	}
 
+	first %= len(members)
+
 	var errs []error
 
-	for _, member := range members {
-		err := try(member)
+	for i, member := range slices.Concat(members[first:], members[:first]) {
+		err := tryOne(ctx, len(members)-i, member, try)
 
 		// A refusal is the peer set's word: every other member would say the same.
 		if err == nil || refusal(err) {
-			c.prefer(member)
+			// Who listens to a second member leaves the first to the others.
+			if first == 0 {
+				c.move(member, 0)
+			}
+
 			return err
 		}
 
+		// The next round begins with another, also when this one has no time left.
+		c.move(member, len(members)-1)
+
 		errs = append(errs, err)
+
+		if ctx.Err() != nil {
+			break
+		}
 	}
 
 	// No member took it: one that forbids says more than one that does not answer.
@@ -226,6 +249,23 @@ func (c *Client) each(try func(member string) error) error {
 	return fmt.Errorf("%w: %w", peerset.ErrUnavailable, errors.Join(errs...))
 }
 
+// tryOne tries a member. Where time is set for the round, one that keeps silent takes half of what is left of it from
+// those that come after.
+func tryOne(
+	ctx context.Context,
+	left int,
+	member string,
+	try func(ctx context.Context, member string) error,
+) error {
+	if until, set := ctx.Deadline(); set && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+		defer cancel()
+	}
+
+	return try(ctx, member)
+}
+
 func refusal(err error) bool {
 	return errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrStaleEpoch)
 }
@@ -234,13 +274,17 @@ func forbidden(err error) bool {
 	return errors.Is(err, peerset.ErrForbidden)
 }
 
-func (c *Client) prefer(member string) {
+// move gives a member a place in the order in which they are asked.
+func (c *Client) move(member string, to int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	if i := slices.Index(c.members, member); i > 0 {
-		c.members = slices.Insert(slices.Delete(c.members, i, i+1), 0, member)
+	i := slices.Index(c.members, member)
+	if i < 0 || to >= len(c.members) {
+		return
 	}
+
+	c.members = slices.Insert(slices.Delete(slices.Clone(c.members), i, i+1), to, member)
 }
 
 func (c *Client) url(member, path string) string {

@@ -129,6 +129,7 @@ func TestAWatcherKeepsItsConnection(t *testing.T) {
 		t.Context(),
 		api.NewClient(asks, "127.0.0.1", number, []string{"127.0.0.1"}),
 		peerset.Snapshot{},
+		1,
 		slog.New(slog.NewTextHandler(t.Output(), nil)),
 	)
 

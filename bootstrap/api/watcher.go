@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,44 +27,67 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
-	tag      string // of the text that it came as
+	ears     []ear
 	changed  chan struct{}
 }
 
-// Watch follows the peer set by long poll until ctx ends.
-func Watch(ctx context.Context, client *Client, first peerset.Snapshot, log *slog.Logger) *Watcher {
+// ear listens to one member at a time.
+type ear struct {
+	tag  string // of the text that it heard last
+	deaf bool   // no member answered it
+}
+
+// Watch follows the peer set by long poll until ctx ends, at so many members at a time: whoever has to hear of a change
+// at once listens to two, as one whose machine is lost keeps silent for seconds.
+func Watch(ctx context.Context, client *Client, first peerset.Snapshot, members int, log *slog.Logger) *Watcher {
 	w := &Watcher{
 		client:   client,
 		log:      log,
 		snapshot: first,
+		ears:     make([]ear, members),
 		changed:  make(chan struct{}),
 	}
 
-	go w.run(ctx)
+	for i := range members {
+		go w.run(ctx, i)
+	}
 
 	return w
 }
 
-func (w *Watcher) run(ctx context.Context) {
+func (w *Watcher) run(ctx context.Context, at int) {
 	for ctx.Err() == nil {
-		if err := w.poll(ctx); err != nil && ctx.Err() == nil {
-			w.log.Debug("watch peer set", "err", err)
-
-			// From here on the snapshot is only remembered.
-			w.mu.Lock()
-			w.snapshot.Quorum = false
-			w.mu.Unlock()
+		err := w.poll(ctx, at)
+		if ctx.Err() != nil {
+			return
 		}
 
+		if err != nil {
+			w.log.Debug("watch peer set", "err", err)
+		}
+
+		w.heard(at, err == nil)
 		pause.For(ctx, pollPause)
 	}
 }
 
-func (w *Watcher) poll(ctx context.Context) error {
+// heard keeps whether members answer. When none does, the snapshot is only remembered.
+func (w *Watcher) heard(at int, answered bool) {
 	w.mu.Lock()
-	generation, tag := w.snapshot.Generation, w.tag
+	defer w.mu.Unlock()
 
-	if !w.snapshot.Quorum {
+	w.ears[at].deaf = !answered
+
+	if !slices.ContainsFunc(w.ears, func(e ear) bool { return !e.deaf }) {
+		w.snapshot.Quorum = false
+	}
+}
+
+func (w *Watcher) poll(ctx context.Context, at int) error {
+	w.mu.Lock()
+	generation, tag := w.snapshot.Generation, w.ears[at].tag
+
+	if !w.snapshot.Quorum || w.ears[at].deaf {
 		// What is only remembered must be confirmed at once.
 		generation, tag = 0, ""
 	}
@@ -73,7 +98,7 @@ func (w *Watcher) poll(ctx context.Context) error {
 		"wait":       {"10s"},
 	}
 
-	return w.client.each(func(member string) error {
+	return w.client.each(ctx, at, func(ctx context.Context, member string) error {
 		// The member uses all of the wait when nothing changes; the rest is for the call itself.
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
 		defer cancel()
@@ -104,13 +129,13 @@ func (w *Watcher) poll(ctx context.Context) error {
 			return fmt.Errorf("%s: %w: it has no quorum itself", member, peerset.ErrUnavailable)
 		}
 
-		w.publish(next, fresh)
+		w.publish(next, at, fresh)
 
 		return nil
 	})
 }
 
-func (w *Watcher) publish(next peerset.Snapshot, tag string) {
+func (w *Watcher) publish(next peerset.Snapshot, at int, tag string) {
 	if next.Founded == "" {
 		// A member that has not caught up yet knows less than this node.
 		return
@@ -139,7 +164,14 @@ func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 		return
 	}
 
-	w.snapshot, w.tag = next, tag
+	w.ears[at].tag = tag
+
+	// The other ear heard it first.
+	if reflect.DeepEqual(next, w.snapshot) {
+		return
+	}
+
+	w.snapshot = next
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -208,7 +240,7 @@ func (w *Watcher) Events(ctx context.Context, after int64, limit int) ([]peerset
 		"n":     {strconv.Itoa(limit)},
 	}
 
-	err := w.client.each(func(member string) error {
+	err := w.client.each(ctx, 0, func(ctx context.Context, member string) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 

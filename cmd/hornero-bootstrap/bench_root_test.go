@@ -159,7 +159,7 @@ func (s *benchSet) simulate(number int) {
 	)
 
 	w := &watcher{
-		Watcher: api.Watch(ctx, client, welcome.Snapshot, slog.New(slog.DiscardHandler)),
+		Watcher: api.Watch(ctx, client, welcome.Snapshot, 1, slog.New(slog.DiscardHandler)),
 		number:  number,
 	}
 

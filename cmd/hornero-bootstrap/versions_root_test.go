@@ -372,7 +372,7 @@ func (r *rolling) through(members ...*process) *api.Watcher {
 	ended, end := context.WithCancel(r.Context())
 	end() // it follows nothing, and so learns of no other member
 
-	return api.Watch(ended, r.clients[key], peerset.Snapshot{}, slog.New(slog.DiscardHandler))
+	return api.Watch(ended, r.clients[key], peerset.Snapshot{}, 1, slog.New(slog.DiscardHandler))
 }
 
 // snapshot is the peer set as a member tells it to a client of this version.
