@@ -74,6 +74,9 @@ type Config struct {
 	// Walls puts rules about who may reach the node in force, and tells without any by an error that none are. Its
 	// adapter is bootstrap/walls; nil: everybody may.
 	Walls func(ctx context.Context, rules string) error
+	// Busy counts the connections at these ports on which something is being answered; nil: a drain waits for none. Its
+	// adapter is internal/sockets.
+	Busy func(ctx context.Context, ports []int) (int, error)
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
 	Metrics   *metrics.Registry // nil means one of the agent's own

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
@@ -17,8 +18,9 @@ import (
 type Driver interface {
 	// Run drives until ctx ends.
 	Run(ctx context.Context) error
-	// Drain gives the node's work up and returns when it has.
-	Drain(ctx context.Context) error
+	// Drain gives the node's work up and returns when it has. Whoever checks its health may take as long as notice to
+	// see that it fails.
+	Drain(ctx context.Context, notice time.Duration) error
 }
 
 // DriverStatus is what a driver reports of its node.

@@ -99,7 +99,7 @@ func TestAClientThatWasReplacedServesUntilItIsDrained(t *testing.T) {
 		time.Millisecond,
 	)
 
-	require.NoError(t, agent.Drain(t.Context()))
+	require.NoError(t, agent.Drain(t.Context(), 0))
 	require.False(t, isHealthy(agent))
 	require.Equal(t, http.StatusNotFound, agent.UnhealthyCode(), "its connections may end by themselves")
 }

@@ -322,3 +322,14 @@ func (a *Agent) KeepWalls(ctx context.Context, role string, set peerset.Set) {
 
 	a.keepWalls(ctx, set)
 }
+
+// ServesAt makes the agent one that serves at these ports.
+func (a *Agent) ServesAt(ports ...int) {
+	a.manifest, a.phase = &roles.Manifest{}, PhaseServing
+
+	for _, port := range ports {
+		a.manifest.Serves = append(a.manifest.Serves, roles.Serve{Port: port})
+	}
+
+	a.setStatus(DriverStatus{State: "serving", Healthy: true})
+}

@@ -114,40 +114,6 @@ func peerSetStatus(snapshot peerset.Snapshot) status.PeerSet {
 	return s
 }
 
-// Drain gives the node's work up: health checks fail first, then the driver hands over.
-func (a *Agent) Drain(ctx context.Context) error {
-	a.mu.Lock()
-	driver, keeper := a.driver, a.keeper
-	first := !a.draining
-
-	// With a driver the health check is the driver's to fail: it may have to hand over first.
-	if driver == nil {
-		a.draining = true
-	}
-	a.mu.Unlock()
-
-	if first {
-		a.Log.Info("draining")
-	}
-
-	if keeper != nil {
-		// The address moves while this node still serves who comes by it.
-		keeper.Leave(ctx)
-	}
-
-	if driver == nil {
-		return nil
-	}
-
-	err := driver.Drain(ctx)
-
-	a.mu.Lock()
-	a.draining = true
-	a.mu.Unlock()
-
-	return err
-}
-
 // ServeLocal answers the node's own root on a unix socket until ctx ends.
 func (a *Agent) ServeLocal(ctx context.Context, path string) {
 	a.keepServing(ctx, "the local socket", func(ctx context.Context) error {
@@ -200,9 +166,7 @@ func (a *Agent) localHandler() http.Handler {
 		_ = json.NewEncoder(w).Encode(a.Status())
 	})
 
-	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, a.Drain(r.Context()))
-	})
+	mux.HandleFunc("POST /drain", a.serveDrain)
 
 	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("GET /forget", a.serveForget)

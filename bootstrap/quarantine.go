@@ -101,7 +101,7 @@ func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason str
 
 	// It hands over first, and only then stops to serve.
 	if driven {
-		if err := a.Drain(ctx); err != nil {
+		if err := a.Drain(ctx, 0); err != nil {
 			a.Log.Warn("drain", "err", err)
 		}
 	}

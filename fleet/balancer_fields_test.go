@@ -368,28 +368,6 @@ func TestABusyLoadBalancerIsWaitedFor(t *testing.T) {
 	w.nothingToDo()
 }
 
-// A check of one's own does not see a node drain: its traffic is taken before.
-func TestTrafficIsTakenWhereADrainIsNotSeen(t *testing.T) {
-	t.Parallel()
-
-	w := newWorldOf(t, tlsText, nil)
-	w.config.Stack.LoadBalancer.Health = &stack.BalancerHealth{
-		Path:     "/up",
-		Interval: 10 * time.Second,
-		Timeout:  6 * time.Second,
-		Healthy:  4,
-	}
-	w.mustUp()
-	require.Equal(t, 80, w.balancer().HealthCheck.Port, "that of what is served")
-
-	said := w.hear()
-	require.NoError(t, w.replace("web-1"))
-	order(t, said(), "web-1: gets no traffic any more", "web-1: drains")
-
-	w.config.Admission = 0
-	require.Equal(t, 49*time.Second, w.fleet().AdmissionWait("web"), "four checks, one answer and a margin")
-}
-
 // Let's Encrypt is asked by DigitalOcean's name servers.
 func TestACertificateOfADomainThatIsElsewhereIsRefused(t *testing.T) {
 	t.Parallel()

@@ -155,6 +155,14 @@ func (b balanced) admissionTime() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// noticeTime is how long a load balancer may take to see that a node drains.
+func (b balanced) noticeTime() time.Duration {
+	check := b.healthCheck()
+	seconds := check.CheckIntervalSeconds*check.UnhealthyThreshold + check.ResponseTimeoutSeconds
+
+	return time.Duration(seconds) * time.Second
+}
+
 // endsTLS tells whether a rule needs a certificate.
 func endsTLS(rule godo.ForwardingRule) bool {
 	switch rule.EntryProtocol {

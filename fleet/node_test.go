@@ -220,11 +220,14 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 
-	switch command {
-	case "hornero-bootstrap drain":
+	if notice, drains := strings.CutPrefix(command, "hornero-bootstrap drain --notice "); drains {
 		w.history = append(w.history, "drain "+document.Node)
-		return ""
+		w.notice, _, _ = strings.Cut(notice, " ")
 
+		return ""
+	}
+
+	switch command {
 	case "hornero-bootstrap recover --dry-run --json":
 		said := w.survivors[document.Node]
 		said.Node = document.Node

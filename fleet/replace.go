@@ -11,8 +11,12 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
-// drainTimeout bounds how long a node may drain: it may be dead.
-const drainTimeout = 15 * time.Second
+const (
+	// drainTimeout bounds how long a node may drain, beside the time that others take to see it: it may be dead.
+	drainTimeout = 15 * time.Second
+	// requestTimeout is the same for one that answers requests: PHP may take a minute for one.
+	requestTimeout = 75 * time.Second
+)
 
 // Replace recreates a node. Interrupted halfway, Up or another Replace finishes it.
 func (f *Fleet) Replace(ctx context.Context, name string) error {
@@ -160,13 +164,22 @@ func without(members []member, node string) []member {
 
 // drain lets a node hand over its work; a dead node has none to hand over.
 func (f *Fleet) drain(ctx context.Context, m member) {
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	f.leaveTraffic(ctx, m)
+
+	notice, longest := f.noticeTime(m.Role), drainTimeout
+	if f.manifest(m.Role).Driver == "" {
+		longest = requestTimeout
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, notice+longest)
 	defer cancel()
 
-	f.leaveTraffic(ctx, m)
 	f.progress("%s: drains", m.Node)
 
-	code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil)
+	// Nodes of before know no notice.
+	drain := fmt.Sprintf("hornero-bootstrap drain --notice %s 2>/dev/null || hornero-bootstrap drain", notice)
+
+	code, err := f.shell.run(ctx, m, drain, nil, nil, nil)
 	if err != nil || code != 0 {
 		f.progress("%s: did not drain (exit %d, %v); it is destroyed all the same", m.Node, code, err)
 	}

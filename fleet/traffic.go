@@ -36,6 +36,22 @@ func (f *Fleet) admissionWait(role string) time.Duration {
 	return longest + admissionMargin
 }
 
+// edgeNotice is how long an edge of the stack's own takes to see that a node drains: its checks ask once a second.
+const edgeNotice = 2 * time.Second
+
+// noticeTime is how long those who send traffic to a role's nodes may take to see that one drains.
+func (f *Fleet) noticeTime(role string) time.Duration {
+	longest := edgeNotice
+
+	for _, b := range f.Stack.AllBalancers() {
+		if b.Nodes == role && !b.Health.Own() {
+			longest = max(longest, balanced{Balancer: b}.noticeTime())
+		}
+	}
+
+	return longest
+}
+
 // leaveTraffic takes the traffic of load balancers from a member that is to drain, where their own check would not see
 // it drain. They are given the time to hear of it.
 func (f *Fleet) leaveTraffic(ctx context.Context, m member) {

@@ -66,6 +66,7 @@ type world struct {
 	off      map[int]bool // machines whose power is off
 	machines map[int]api.Machine
 	history  []string       // what was drained and destroyed, in order
+	notice   string         // what was said at the last drain
 	rebuilt  []string       // on which nodes the peer set was rebuilt
 	ran      []string       // what commands were run, with their standard input
 	asked    map[string]int // how often each node was asked how it is

@@ -77,7 +77,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 }
 
 // Drain has nothing to hand over: garbd leaves the cluster when it is stopped, and the others count one vote less.
-func (a *Arbiter) Drain(ctx context.Context) error {
+func (a *Arbiter) Drain(ctx context.Context, _ time.Duration) error {
 	// Without this the next step would find garbd down and start it again.
 	a.leave.Store(true)
 	return a.Unit.Stop(ctx)

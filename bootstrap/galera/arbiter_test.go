@@ -255,7 +255,7 @@ func TestAnArbitratorThatIsDrainedStaysDown(t *testing.T) {
 			return last
 		}
 		require.True(t, until("the database nodes count its vote").Healthy)
-		require.NoError(t, arbiter.Drain(ctx))
+		require.NoError(t, arbiter.Drain(ctx, 0))
 
 		last := until("drained")
 		require.Equal(t, galera.StateStopped, last.State)

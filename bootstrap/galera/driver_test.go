@@ -130,7 +130,7 @@ func TestTwoThatDrainAtOnceDoNotWaitForEachOther(t *testing.T) {
 
 		drained := make(chan error, 1)
 		go func() {
-			drained <- r.driver.Drain(ctx)
+			drained <- r.driver.Drain(ctx, 0)
 		}()
 		r.reason("another node is to take the writes first")
 		require.Equal(t, "yes", r.fact(galera.FactLeaving))

@@ -83,7 +83,7 @@ func (d *Driver) Run(ctx context.Context) error {
 }
 
 // Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.
-func (d *Driver) Drain(ctx context.Context) error {
+func (d *Driver) Drain(ctx context.Context, _ time.Duration) error {
 	d.mu.Lock()
 	// The grace begins with the first request; a second one does not prolong it.
 	if d.leave.IsZero() {

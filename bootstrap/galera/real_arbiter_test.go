@@ -199,7 +199,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 
 	t.Log("the arbitrator is stopped for good: it says good-bye")
 	arbiter.stop()
-	require.NoError(t, arbiter.driver.Drain(t.Context()))
+	require.NoError(t, arbiter.driver.Drain(t.Context(), 0))
 	w.syncedIn(20*time.Second, 2, "db-1", "db-2")
 
 	first, second := w.nodes["db-1"].log(), w.nodes["db-2"].log()

@@ -42,7 +42,7 @@ func TestTheLifeOfACluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 
-	require.NoError(t, w.nodes[writer].driver.Drain(ctx))
+	require.NoError(t, w.nodes[writer].driver.Drain(ctx, 0))
 	require.NotEqual(t, writer, w.writer())
 }
 

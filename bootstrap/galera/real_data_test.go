@@ -19,7 +19,7 @@ import (
 
 // leave ends the agent, and the server cleanly; the disk stays.
 func (n *node) leave() {
-	require.NoError(n.w.t, n.driver.Drain(n.w.t.Context()))
+	require.NoError(n.w.t, n.driver.Drain(n.w.t.Context(), 0))
 	n.crash()
 }
 

@@ -394,7 +394,7 @@ func (d *Driver) report(status Status) {
 }
 
 // Drain makes the proxy say that it is not healthy, so that its clients go elsewhere, and returns when they have.
-func (d *Driver) Drain(ctx context.Context) error {
+func (d *Driver) Drain(ctx context.Context, notice time.Duration) error {
 	d.mu.Lock()
 	d.draining = true
 	status := d.status
@@ -403,7 +403,7 @@ func (d *Driver) Drain(ctx context.Context) error {
 	d.report(status)
 
 	// Clients go elsewhere only after their health checks have failed.
-	if !pause.For(ctx, d.Times.Notice) {
+	if !pause.For(ctx, max(notice, d.Times.Notice)) {
 		return ctx.Err()
 	}
 

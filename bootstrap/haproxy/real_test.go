@@ -390,7 +390,7 @@ func TestDrain(t *testing.T) {
 
 	drained := make(chan error, 1)
 	go func() {
-		drained <- driver.Drain(t.Context())
+		drained <- driver.Drain(t.Context(), 0)
 	}()
 	p.until("say that it drains", func() bool {
 		return p.state().State == haproxy.StateDraining

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -157,17 +158,25 @@ func printReservedIP(w io.Writer, reserved status.ReservedIP) {
 }
 
 func drainCommand() *cobra.Command {
-	return &cobra.Command{
+	var notice time.Duration
+
+	cmd := &cobra.Command{
 		Use:   "drain",
-		Short: "give this node's work up: health fails, the writer moves, the server stops",
+		Short: "give this node's work up: health fails, what was asked is answered, the writer moves, the server stops",
 		Args:  cobra.NoArgs,
-		Long: "Nothing takes a drain back but the agent's next start: `systemctl restart hornero-bootstrap`, or " +
+		Long: "It returns when nobody uses the node any more. Interrupted, the node stays drained.\n\n" +
+			"Nothing takes a drain back but the agent's next start: `systemctl restart hornero-bootstrap`, or " +
 			"a reboot.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := ask(cmd.Context(), http.MethodPost, "/drain")
+			query := url.Values{"notice": {notice.String()}}
+
+			_, err := ask(cmd.Context(), http.MethodPost, "/drain?"+query.Encode())
 			return err
 		},
 	}
+	cmd.Flags().DurationVar(&notice, "notice", 0, "how long load balancers may take to see that the node drains")
+
+	return cmd
 }
 
 func shareCommand() *cobra.Command {

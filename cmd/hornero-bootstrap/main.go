@@ -23,6 +23,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/peers"
 	"github.com/hornero/hornero/bootstrap/walls"
 	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/internal/sockets"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -130,6 +131,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		Drivers:  drivers(ctx),
 		Image:    immutable.Here(),
 		Walls:    walls.Nft,
+		Busy:     sockets.Busy,
 		Version:  version,
 		Log:      log,
 		Known: func() bool {
