@@ -73,7 +73,7 @@ var testLab = fmt.Sprintf("p%d-root", os.Getpid())
 // debian13 is the image of most Droplets here.
 var debian13 = godo.DropletCreateImage{Slug: "debian-13-x64"}
 
-const bootWithin = 2 * time.Minute // a cold cache makes a base image first
+const bootWithin = 5 * time.Minute // a cold cache makes a base image first, beside other work perhaps
 
 // bench is a lab of real parts.
 type bench struct {
