@@ -68,6 +68,15 @@ func (a *Agent) KeepsAs(node, role string, set peerset.Set) {
 	a.set, a.node.Node, a.node.Role = set, node, role
 }
 
+// IsNode makes the agent the node of a document.
+func (a *Agent) IsNode(document cloudinit.Node) { a.node, a.rights = document, rightsOf(document) }
+
+// TaskLease names the lease of a task in the peer set.
+func (a *Agent) TaskLease(task string) string { return a.taskLease(task) }
+
+// Rights are those that the agent knows.
+func (a *Agent) Rights() peerset.Rights { return a.rights }
+
 // databaseRights are those of a database role whose leases have the names that older members know.
 var databaseRights = peerset.Rights{"db": {Driver: "galera", Leases: map[string]string{
 	peerset.LeaseWriter:          peerset.LeaseWriter,

@@ -56,7 +56,7 @@ func (a *Agent) keep(r *http.Request, name, text, task string) error {
 		return peerset.ErrUnavailable
 	}
 
-	lease := set.Snapshot().Leases[a.rights.Lease(self.Role, task)]
+	lease := set.Snapshot().Leases[a.taskLease(task)]
 
 	// The peer set says the same of a lease that went elsewhere since.
 	if lease.Holder != self.Name || lease.Incarnation != self.Incarnation {

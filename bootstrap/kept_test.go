@@ -11,6 +11,8 @@ import (
 
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/roles"
 )
 
 // keepingSet is a peer set that records what it is given to keep.
@@ -93,6 +95,30 @@ func TestAProgramKeepsUnderTheLeaseOfItsTask(t *testing.T) {
 		require.Equal(t, http.StatusOK, answer.Code, answer.Body)
 		require.Equal(t, map[string]string{"edge.acme.www": "sealed"}, set.kept)
 		require.Equal(t, held, set.fence)
+	}
+}
+
+// Nodes of groups with schemas of their own serve other sites: each of these has its tasks run.
+func TestTheTasksOfASchemaAreUnderALeaseOfItsOwn(t *testing.T) {
+	rights := map[string]cloudinit.Rights{
+		"web": {Leases: map[string]string{"cron": "old-cron"}},
+	}
+
+	for schema, want := range map[string]string{
+		"":     "old-cron",
+		"shop": "web.cron.shop",
+	} {
+		agent := bootstrap.New(bootstrap.Config{State: t.TempDir()})
+		agent.IsNode(cloudinit.Node{
+			Role:     "web",
+			Roles:    rights,
+			Settings: map[string]string{roles.SettingOwnSchema: schema},
+		})
+
+		lease := agent.TaskLease("cron")
+		require.Equal(t, want, lease)
+		require.True(t, agent.Rights().MayHold("web", lease), "members of any version grant it")
+		require.False(t, agent.Rights().MayHold("db", lease))
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 
 // runTask runs a task of the role on one node at a time: this one, whenever it holds the task's lease.
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
-	name := a.rights.Lease(a.node.Role, task.Name)
+	name := a.taskLease(task.Name)
 	leases := a.renewer()
 
 	for ctx.Err() == nil {
@@ -55,6 +55,11 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 
 		pause.For(ctx, wait)
 	}
+}
+
+// taskLease names the lease of a task in the peer set.
+func (a *Agent) taskLease(task string) string {
+	return a.rights.Lease(a.node.Role, roles.SchemaLease(task, a.node.Settings))
 }
 
 // attempt runs the task once, renewing the lease meanwhile, and gives a one-time task's lease up afterwards.

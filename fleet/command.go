@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hornero/hornero/internal/command"
@@ -17,6 +18,8 @@ import (
 var (
 	// ErrNoWriter means that no node holds the lease under which a command is to run.
 	ErrNoWriter = errors.New("no node holds the lease")
+	// ErrGroup means that the group is missing, or is none of the role, whose node is to run a command.
+	ErrGroup = errors.New("--group")
 	// ErrNoneHealthy means that no node of a role is healthy.
 	ErrNoneHealthy = errors.New("no node is healthy")
 )
@@ -37,6 +40,15 @@ func (f *Fleet) Command(
 	members, err := f.reachable(ctx)
 	if err != nil {
 		return 0, err
+	}
+
+	members, err = f.inGroup(role, asked, members)
+	if err != nil {
+		return 0, fmt.Errorf(
+			"run %s: %w",
+			asked.Name,
+			err,
+		)
 	}
 
 	// Only what the manifest says is read: what is left of a terminal's input stays there.
@@ -61,6 +73,51 @@ func (f *Fleet) Command(
 	}
 
 	return f.shell.run(ctx, m, line, input, stdout, stderr)
+}
+
+// inGroup leaves out the role's nodes of other groups than the one that is named. Groups with schemas of their own are
+// sites of their own: none is asked by chance.
+func (f *Fleet) inGroup(role string, asked roles.Command, members []member) ([]member, error) {
+	groups := f.Stack.GroupsOf(role)
+	several := f.Stack.SeveralSchemas(f.manifest(role))
+	anywhere := asked.On == roles.OnAll || asked.Lease != ""
+
+	switch {
+	case f.Group == "" && (anywhere || !several):
+		return members, nil
+	case f.Group == "":
+		return nil, fmt.Errorf(
+			"%w: the groups of role %s have a database each; say one of %s",
+			ErrGroup,
+			role,
+			strings.Join(groups, ", "),
+		)
+	case anywhere:
+		return nil, fmt.Errorf(
+			"%w: the command runs where the role's manifest says; leave it out",
+			ErrGroup,
+		)
+	case !slices.Contains(groups, f.Group):
+		return nil, fmt.Errorf(
+			"%w: role %s has no group %q; say one of %s",
+			ErrGroup,
+			role,
+			f.Group,
+			strings.Join(groups, ", "),
+		)
+	}
+
+	isOther := func(m member) bool {
+		node, err := f.Stack.Node(m.Node)
+		here := err == nil && node.Group == f.Group
+
+		return m.Role == role && !here
+	}
+
+	return slices.DeleteFunc(
+		slices.Clone(members),
+		isOther,
+	), nil
 }
 
 // whoRuns picks the one node that a command runs on.

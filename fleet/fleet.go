@@ -60,6 +60,8 @@ type Config struct {
 	GuardWait        time.Duration // for a role's guards to let a node go; 0: DefaultGuardWait
 	KeyWait          time.Duration // for a new key of Spaces to open them; 0: DefaultKeyWait
 	Lock             LockConfig
+	// Group is the one whose node runs a command of a role; "" where any of the role does.
+	Group string
 	// Terminal is the operator's, for commands that want one; nil where there is none.
 	Terminal *Terminal
 	// Unclear is how often a thing is looked for whose creation the API did not answer. The zero value has defaults.

@@ -23,7 +23,11 @@ import (
 func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []string) (cloudinit.Node, error) {
 	document, err := f.lasting(node)
 	if err != nil {
-		return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
+		return cloudinit.Node{}, fmt.Errorf(
+			"write document of %s: %w",
+			node.Name,
+			err,
+		)
 	}
 
 	document.Incarnation = incarnation
@@ -52,7 +56,7 @@ func (f *Fleet) lasting(node stack.Node) (cloudinit.Node, error) {
 		return cloudinit.Node{}, fmt.Errorf("no role %q", node.Role)
 	}
 
-	secrets, err := f.secrets(manifest)
+	secrets, err := f.secrets(node, manifest)
 
 	settings := f.Stack.SettingsOf(node, manifest)
 	maps.Copy(settings, f.Stack.SiteSettings(manifest, f.Manifests, f.Secrets))
@@ -74,23 +78,31 @@ func (f *Fleet) databases(role string) []cloudinit.Database {
 	var kept []cloudinit.Database
 
 	for _, database := range f.Stack.DatabasesOf(role, f.Manifests) {
-		kept = append(kept, cloudinit.Database{
+		one := cloudinit.Database{
 			Name:   database.Name,
 			User:   database.User,
 			Secret: database.Secret,
 			Grants: database.Grants,
-		})
+		}
+
+		kept = append(kept, one)
 	}
 
 	return kept
 }
 
-// secrets are those that a node of the role is given, and no other.
-func (f *Fleet) secrets(manifest *roles.Manifest) (map[string]report.Secret, error) {
+// secrets are those that a node is given, and no other, by the names that its role has for them.
+func (f *Fleet) secrets(node stack.Node, manifest *roles.Manifest) (map[string]report.Secret, error) {
 	secrets := map[string]report.Secret{}
 
-	for _, name := range f.Stack.SecretsOf(manifest, f.Manifests) {
-		secret, err := f.Secrets.Get(name)
+	names := f.Stack.NodeSecrets(
+		node,
+		manifest,
+		f.Manifests,
+	)
+
+	for name, as := range names {
+		secret, err := f.Secrets.Get(as)
 		if err != nil {
 			// If it is for the operator to give, he is told so.
 			return nil, cmp.Or(f.checkGiven(), f.checkSpaces(), err)

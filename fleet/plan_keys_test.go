@@ -237,6 +237,15 @@ func groupChanges() map[string]keyChange {
 			to:   "{name: late, role: api, count: 1, backups: true}",
 			want: []string{"change node late-1: backups off -> on"},
 		},
+		".schema": {
+			from: "{name: web, role: web, count: 1}",
+			to:   "{name: web, role: web, count: 1, schema: shop}",
+			want: []string{
+				"create secret wordpress.admin_password.shop: the secrets file has none",
+				"create secret wordpress.db_password.shop: the secrets file has none",
+				"create secret wordpress.salt.shop: the secrets file has none",
+			},
+		},
 		".settings": {
 			from: late,
 			to:   "{name: late, role: api, count: 1, settings: {greeting: bye}}",

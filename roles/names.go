@@ -220,6 +220,8 @@ func (m *Manifest) undeclared(function, name string) string {
 		kind, known = "setting", m.settingNames()
 	case "secret":
 		kind, known = "secret", m.secretNames()
+	case "database":
+		kind, known = "database", m.databaseNames()
 	case "role", "peers", "slots", "expected", "writer", "lease":
 		kind, known = "watched role", slices.Sorted(maps.Keys(m.Watches))
 	case "pki":

@@ -149,6 +149,7 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		"secret":  secret,
 
 		"previous": previous,
+		"database": func(name string) (Database, error) { return m.database(facts, name) },
 
 		"pki": pki,
 		"var": func(name string) (string, error) { return m.variable(facts.Release, name) },
@@ -163,15 +164,15 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		},
 		"peers": func(word string) ([]PeerFact, error) {
 			role, err := watched(word)
-			return facts.Peers[role], err
+			return alike(facts, role, facts.Peers[role], peerName), err
 		},
 		"expected": func(word string) ([]string, error) {
 			role, err := watched(word)
-			return facts.Expected[role], err
+			return alike(facts, role, facts.Expected[role], strings.Clone), err
 		},
 		"slots": func(word string) ([]PeerFact, error) {
 			role, err := watched(word)
-			return facts.slots(role), err
+			return alike(facts, role, facts.slots(role), peerName), err
 		},
 		"lease": func(word, name string) (string, error) {
 			role, err := watched(word)
@@ -217,6 +218,8 @@ func (f Facts) slots(role string) []PeerFact {
 
 	return places
 }
+
+func peerName(p PeerFact) string { return p.Name }
 
 // byNumber is the order of names: shorter ones first, which is that of their numbers.
 func byNumber(a, b PeerFact) int {

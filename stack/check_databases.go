@@ -25,15 +25,22 @@ func (c *check) databases(s *Stack) {
 		}
 
 		if !slices.Contains(s.usedRoles(), keeper) {
-			c.add(path, "nodes of role %s need the database of role %q, which no group has; add one, as in "+
-				"- {name: %s, role: %s, count: 3}", manifest.Name, keeper, keeper, keeper)
+			c.add(
+				path,
+				"nodes of role %s need the database of role %q, which no group has; add one, as in "+
+					"- {name: %s, role: %s, count: 3}",
+				manifest.Name,
+				keeper,
+				keeper,
+				keeper,
+			)
 
 			continue
 		}
 
 		for _, other := range used[:i] {
 			if other.Watches[roles.DatabaseRole] == keeper {
-				c.ownDatabases(path, manifest, other)
+				c.ownDatabases(s, path, manifest, other)
 			}
 		}
 	}
@@ -41,7 +48,7 @@ func (c *check) databases(s *Stack) {
 
 // ownDatabases checks that two roles with one database role share no database and no user: each would set the other's
 // password and grants.
-func (c *check) ownDatabases(path string, manifest, other *roles.Manifest) {
+func (c *check) ownDatabases(s *Stack, path string, manifest, other *roles.Manifest) {
 	var shared []string
 	note := func(what string) {
 		if !slices.Contains(shared, what) {
@@ -49,8 +56,8 @@ func (c *check) ownDatabases(path string, manifest, other *roles.Manifest) {
 		}
 	}
 
-	for _, mine := range manifest.Databases {
-		for _, theirs := range other.Databases {
+	for _, mine := range s.roleOwn(manifest) {
+		for _, theirs := range s.roleOwn(other) {
 			if mine.Name == theirs.Name {
 				note(fmt.Sprintf("database %q", mine.Name))
 			}
@@ -61,9 +68,23 @@ func (c *check) ownDatabases(path string, manifest, other *roles.Manifest) {
 	}
 
 	if len(shared) > 0 {
-		c.add(path, "roles %s and %s both ask for %s; give each its own in the databases of its manifest",
-			other.Name, manifest.Name, strings.Join(shared, " and "))
+		c.add(
+			path,
+			"roles %s and %s both ask for %s; give each its own in the databases of its manifest",
+			other.Name,
+			manifest.Name,
+			strings.Join(shared, " and "),
+		)
 	}
+}
+
+// roleOwn are a role's databases as its manifest names them, where a group uses these.
+func (s *Stack) roleOwn(manifest *roles.Manifest) []roles.Database {
+	if !slices.Contains(s.schemas(manifest), "") {
+		return nil
+	}
+
+	return manifest.Databases
 }
 
 // firstGroup is the place of a role's first group.

@@ -59,6 +59,7 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		{"an age", "nodes:\n", "images: {max_age: 30d}\nnodes:\n"},
 		{"no age", "nodes:\n", "images: {}\nnodes:\n"},
 		{"settings", "greeting: Hello", "greeting: 12, workers: 3, upload: 64M, debug: true, hosts: [a, 1]"},
+		{"a group's schema", "api, count: 2", "api, count: 2, schema: other"},
 		{"a group's own", "api, count: 2", "api, count: 2, image: 7, settings: {patience: 1m30s, mode: fast}"},
 	} {
 		_, err := parseAPI(t, all, c.old, c.new)
@@ -97,6 +98,7 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		{"none of the choices", "greeting: Hello", "greeting: Hello, mode: quick"},
 		{"no match", "admin_user: admin", "admin_user: two words"},
 		{"a group's settings are its role's", "role: api, count: 2", "role: api, count: 2, settings: {title: Blog}"},
+		{"a group's schema", "role: api, count: 2", "role: api, count: 2, schema: Other-one"},
 		{"a group's image", "role: api, count: 2", "role: api, count: 2, image: newest"},
 		{"two roles on one balancer", "nodes:\n", "load_balancer: {nodes: [web, api], http: 80}\nnodes:\n"},
 		{"nothing to balance", "nodes:\n", "load_balancer: {nodes: db, http: 80}\nnodes:\n"},

@@ -111,10 +111,11 @@ func (s *Secrets) Named(name string, of *Stack, manifests map[string]*roles.Mani
 // NodesGiven are the nodes that are given one of the secrets, in the order in which they are to be replaced: who keeps
 // the data and lets the others in comes before them.
 func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest) []Node {
-	var given []Node
+	var nodes []Node
 
 	for _, node := range s.All() {
-		asked := s.SecretsOf(manifests[node.Role], manifests)
+		given := s.NodeSecrets(node, manifests[node.Role], manifests)
+		asked := slices.Collect(maps.Values(given))
 
 		asked = append(asked, SSHCA, SSHKey)
 
@@ -127,15 +128,15 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 		}
 
 		if slices.ContainsFunc(asked, func(name string) bool { return slices.Contains(names, name) }) {
-			given = append(given, node)
+			nodes = append(nodes, node)
 		}
 	}
 
-	slices.SortStableFunc(given, func(a, b Node) int {
+	slices.SortStableFunc(nodes, func(a, b Node) int {
 		return cmp.Compare(rank(manifests[a.Role]), rank(manifests[b.Role]))
 	})
 
-	return given
+	return nodes
 }
 
 // IsPrevious tells whether a secret is what another was before a rotation, or an authority is to be after it: it comes

@@ -9,41 +9,88 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// SecretsOf are the secrets that a node of a role is given, sorted: those of its manifest and of the databases that it
-// keeps.
+// SecretsOf are the secrets that nodes of a role are given, sorted: those of its manifest, for each schema that its
+// groups use, and of the databases that it keeps.
 func (s *Stack) SecretsOf(manifest *roles.Manifest, manifests map[string]*roles.Manifest) []string {
-	names := map[string]bool{}
-	for name, rule := range manifest.Secrets {
-		if s.wants(manifest, rule) {
-			names[name] = true
+	var all []string
+	for _, schema := range s.schemas(manifest) {
+		all = slices.AppendSeq(all, maps.Values(s.secretsIn(schema, manifest, manifests)))
+	}
+
+	slices.Sort(all)
+
+	return slices.Compact(all)
+}
+
+// NodeSecrets are the secrets that a node is given: the name of each in the secrets file, by the name that the role's
+// manifest has for it.
+func (s *Stack) NodeSecrets(
+	node Node,
+	manifest *roles.Manifest,
+	manifests map[string]*roles.Manifest,
+) map[string]string {
+	return s.secretsIn(
+		schemaOf(s.group(node.Group), manifest),
+		manifest,
+		manifests,
+	)
+}
+
+// secretsIn are those of the nodes of a role that use a schema.
+func (s *Stack) secretsIn(
+	schema string,
+	manifest *roles.Manifest,
+	manifests map[string]*roles.Manifest,
+) map[string]string {
+	names := s.declaredSecrets(schema, manifest)
+	add := func(more ...string) {
+		for _, name := range more {
+			names[name] = name
 		}
 	}
 
 	for _, database := range s.DatabasesOf(manifest.Name, manifests) {
-		names[database.Secret] = true
+		add(database.Secret)
 	}
 
 	if manifest.Sites {
 		for _, name := range s.SiteCertificates() {
-			names[name] = true
-			names[strings.TrimSuffix(name, certificateOf)+keyOf] = true
+			add(name, strings.TrimSuffix(name, certificateOf)+keyOf)
 		}
 
 		if s.renews() {
-			names[roles.SecretRenewal] = true
+			add(roles.SecretRenewal)
 		}
 	}
 
 	// Only nodes that may hold the address get the token that moves it.
 	if s.MayHoldReservedIP(manifest.Name) && manifest.ReservedIP != nil {
-		names[cloudinit.SecretReservedIPToken] = true
+		add(cloudinit.SecretReservedIPToken)
+		add(manifest.ReservedIP.Secrets...)
+	}
 
-		for _, name := range manifest.ReservedIP.Secrets {
-			names[name] = true
+	return names
+}
+
+// declaredSecrets are those of the manifest.
+func (s *Stack) declaredSecrets(schema string, manifest *roles.Manifest) map[string]string {
+	names := map[string]string{}
+	for name := range manifest.Secrets {
+		if s.wants(schema, manifest, name) {
+			names[name] = secretName(schema, manifest, name)
 		}
 	}
 
-	return slices.Sorted(maps.Keys(names))
+	return names
+}
+
+// secretName is what a role's secret is called in the secrets file, for the groups that use a schema.
+func secretName(schema string, manifest *roles.Manifest, name string) string {
+	if !manifest.OwnsSecret(name) {
+		return name
+	}
+
+	return roles.SchemaSecret(name, schema)
 }
 
 // SecretNames are the secrets that the manifests of the stack's roles ask for, sorted: those that are made.
@@ -59,16 +106,19 @@ func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
 func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]roles.SecretRule {
 	rules := map[string]roles.SecretRule{}
 	for _, manifest := range s.usedManifests(manifests) {
-		for name, rule := range manifest.Secrets {
-			if !s.wants(manifest, rule) {
-				continue
-			}
+		for _, schema := range s.schemas(manifest) {
+			for name, as := range s.declaredSecrets(schema, manifest) {
+				rule := manifest.Secrets[name]
+				if as != name {
+					rule.Help = strings.TrimPrefix(rule.Help+", for the schema "+schema, ", ")
+				}
 
-			if known, twice := rules[name]; twice {
-				rule = stricter(known, rule)
-			}
+				if known, twice := rules[as]; twice {
+					rule = stricter(known, rule)
+				}
 
-			rules[name] = rule
+				rules[as] = rule
+			}
 		}
 	}
 
@@ -77,17 +127,20 @@ func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]rol
 	return rules
 }
 
-// wants tells whether the nodes of a role need a secret: some are for a setting that not every stack has.
-func (s *Stack) wants(manifest *roles.Manifest, rule roles.SecretRule) bool {
-	if rule.When == "" {
+// wants tells whether the nodes of a role that use a schema need a secret: some are for a setting that not every group
+// has. A secret that all groups share is given to all nodes of the role.
+func (s *Stack) wants(schema string, manifest *roles.Manifest, name string) bool {
+	when := manifest.Secrets[name].When
+	if when == "" {
 		return true
 	}
 
-	setting := manifest.Settings[rule.When]
+	setting := manifest.Settings[when]
 
 	return slices.ContainsFunc(s.Nodes, func(group Group) bool {
 		return group.Role == manifest.Name &&
-			s.setting(group, manifest.Name, rule.When, setting) != setting.Fallback()
+			(!manifest.OwnsSecret(name) || schemaOf(group, manifest) == schema) &&
+			s.setting(group, manifest.Name, when, setting) != setting.Fallback()
 	})
 }
 

@@ -251,8 +251,12 @@ func missingLine(name string, rule roles.SecretRule, of *Stack, manifests map[st
 		what += " (" + rule.Help + ")"
 	}
 
-	return fmt.Sprintf("the nodes of role %s need %s: `hornero secrets set %s` reads it from standard input",
-		strings.Join(who, " and "), what, name)
+	return fmt.Sprintf(
+		"the nodes of role %s need %s: `hornero secrets set %s` reads it from standard input",
+		strings.Join(who, " and "),
+		what,
+		name,
+	)
 }
 
 // random draws letters and digits.

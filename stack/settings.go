@@ -22,6 +22,8 @@ func (s *Stack) SettingsOf(node Node, manifest *roles.Manifest) map[string]strin
 		settings[name] = s.setting(group, manifest.Name, name, rule)
 	}
 
+	maps.Copy(settings, s.schemaSettings(group, manifest))
+
 	// A role that only could hold the address is not given the secrets of those that do.
 	if manifest.ReservedIP != nil {
 		settings[roles.SettingReservedIP] = ""

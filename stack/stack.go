@@ -86,6 +86,9 @@ type Group struct {
 	IPv6       bool `yaml:"ipv6"`       // gives each a public IPv6 address
 	Backups    bool `yaml:"backups"`    // takes an image of each disk once a week
 
+	// Schema is the group's own in the database cluster, with a user and secrets of its own; "": the role's.
+	Schema string `yaml:"schema"`
+
 	// Settings are the group's own, over those of its role.
 	Settings map[string]roles.Value `yaml:"settings"`
 }

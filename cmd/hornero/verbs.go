@@ -32,6 +32,7 @@ type question struct {
 	verb
 	words []string
 	input io.Reader
+	group string // of the node that is asked; "" where any of the role is
 }
 
 // asker puts a question to the stack of a file.
@@ -55,6 +56,8 @@ func askRole(cmd *cobra.Command, file string, asked question) error {
 
 			f.Terminal = terminal
 		}
+
+		f.Group = asked.group
 
 		code, err := f.Command(
 			ctx,
@@ -205,6 +208,7 @@ type verbRun struct {
 	ask   asker
 	verbs []verb // of one name, each of another role
 	role  string
+	group string
 	text  string
 }
 
@@ -229,6 +233,10 @@ func verbCommand(word string, of verbRun) *cobra.Command {
 		flags.StringVarP(&run.text, "execute", "e", "", "the program's input; without it, standard input")
 	}
 
+	if slices.ContainsFunc(run.verbs, onAnyNode) {
+		flags.StringVar(&run.group, "group", "", "the group whose node is asked")
+	}
+
 	if len(run.verbs) > 1 {
 		flags.StringVar(&run.role, "role", "", "the role that is asked: "+run.roleNames())
 		_ = command.RegisterFlagCompletionFunc("role", run.completeRole) // fails only without the flag
@@ -238,6 +246,9 @@ func verbCommand(word string, of verbRun) *cobra.Command {
 }
 
 func takesText(v verb) bool { return v.Input == roles.InputStdin }
+
+// onAnyNode tells whether the manifest leaves it open which node of the role runs a command.
+func onAnyNode(v verb) bool { return v.On != roles.OnAll && v.Lease == "" }
 
 // long tells what runs where.
 func (r *verbRun) long() string {
@@ -315,5 +326,6 @@ func (r *verbRun) run(cmd *cobra.Command, words []string) error {
 		verb:  chosen,
 		words: words,
 		input: input,
+		group: r.group,
 	})
 }

@@ -18,6 +18,7 @@ type asked struct {
 	words      []string
 	input      string
 	file       string
+	group      string
 }
 
 // askVerb runs a command line with nobody to answer, and returns what would be asked.
@@ -27,7 +28,7 @@ func askVerb(t *testing.T, stdin string, arguments ...string) (asked, error) {
 	var got asked
 	ask := func(_ *cobra.Command, file string, q question) error {
 		input, err := io.ReadAll(q.input)
-		got = asked{q.role, q.Name, q.words, string(input), file}
+		got = asked{q.role, q.Name, q.words, string(input), file, q.group}
 
 		return err
 	}
@@ -57,6 +58,10 @@ func TestAVerbIsAsked(t *testing.T) {
 		"its input is not taken where it takes none": {
 			line: []string{"seal", "east", "west"},
 			want: asked{role: "vault", name: "seal", words: []string{"east", "west"}, file: "stack.yaml"},
+		},
+		"one group": {
+			line: []string{"queue", "list", "--group", "east", "west"},
+			want: asked{role: "api", name: "queue list", words: []string{"west"}, file: "stack.yaml", group: "east"},
 		},
 		"two words": {
 			line: []string{"cache", "drop", "all"},

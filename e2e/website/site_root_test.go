@@ -45,6 +45,9 @@ type site struct {
 	settings map[string]string // of the role web
 	secrets  map[string]report.Secret
 	serving  atomic.Pointer[[]*webNode] // those that viewers ask
+
+	group  string // of the web nodes
+	before int    // numbers of addresses that other sites have
 }
 
 // webNode is a node with the daemons of the role.
@@ -94,6 +97,7 @@ func prepareSiteOf(t *testing.T, folders fs.FS, settings map[string]string) *sit
 		ca:       ca,
 		settings: map[string]string{},
 		secrets:  map[string]report.Secret{},
+		group:    "web",
 	}
 
 	for name, setting := range manifest.Settings {
@@ -242,8 +246,8 @@ func (s *site) addNode() *webNode {
 	s.t.Helper()
 
 	number := len(s.web) + 1
-	name := fmt.Sprintf("web-%d", number)
-	address := addressOf(number).String()
+	name := fmt.Sprintf("%s-%d", s.group, number)
+	address := addressOf(s.before + number).String()
 
 	n := &webNode{
 		node: newNode(

@@ -2,7 +2,7 @@
 -- others get it from there.
 -- Every statement may run again. They have what the server keeps of a password, not the password: Galera keeps the statements in a file.
 {{- range .Databases}}
-CREATE DATABASE IF NOT EXISTS {{.Name}} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;
+CREATE DATABASE IF NOT EXISTS `{{.Name}}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;
 {{- if can "alter-user"}}
 CREATE USER IF NOT EXISTS '{{.User}}'@'%' IDENTIFIED VIA mysql_native_password USING {{secret .Secret | sqlpassword}} REQUIRE SSL;
 {{- if and (previous .Secret) (can "two-passwords")}}
@@ -13,8 +13,8 @@ ALTER USER '{{.User}}'@'%' IDENTIFIED
 {{- else}}
 ALTER USER '{{.User}}'@'%' IDENTIFIED VIA mysql_native_password USING {{secret .Secret | sqlpassword}} REQUIRE SSL;
 {{- end}}
-GRANT {{.Grants}} ON {{.Name}}.* TO '{{.User}}'@'%';
+GRANT {{.Grants}} ON `{{.Name}}`.* TO '{{.User}}'@'%';
 {{- else}}
-GRANT {{.Grants}} ON {{.Name}}.* TO '{{.User}}'@'%' IDENTIFIED BY PASSWORD {{secret .Secret | sqlpassword}} REQUIRE SSL;
+GRANT {{.Grants}} ON `{{.Name}}`.* TO '{{.User}}'@'%' IDENTIFIED BY PASSWORD {{secret .Secret | sqlpassword}} REQUIRE SSL;
 {{- end}}
 {{- end}}

@@ -1,9 +1,9 @@
 <?php
 // Written by hornero-bootstrap. Debian's /usr/share/wordpress/wp-config.php reads it for every host name.
 
-define('DB_NAME', 'wordpress');
-define('DB_USER', 'wordpress');
-define('DB_PASSWORD', {{secret "wordpress.db_password" | phpquote}});
+{{with database "wordpress"}}define('DB_NAME', {{phpquote .Name}});
+define('DB_USER', {{phpquote .User}});
+{{end}}define('DB_PASSWORD', {{secret "wordpress.db_password" | phpquote}});
 // /etc/hosts has it at 127.0.0.1, where HAProxy listens. TLS goes through to MariaDB, whose certificate bears the name.
 define('DB_HOST', '{{role "database"}}.hornero');
 define('DB_CHARSET', 'utf8mb4');

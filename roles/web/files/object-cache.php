@@ -150,7 +150,9 @@ class WP_Object_Cache {
 
 	public function __construct() {
 		$this->server = new Hornero_Cache_Server();
-		$this->prefix = substr(hash('sha256', $GLOBALS['table_prefix'] . ' ' . HORNERO_URL), 0, 16);
+		// A site with a schema of its own has its own names; those of the first site stay as earlier images have them.
+		$site = $GLOBALS['table_prefix'] . ' ' . HORNERO_URL . (DB_NAME === 'wordpress' ? '' : ' ' . DB_NAME);
+		$this->prefix = substr(hash('sha256', $site), 0, 16);
 
 		// After PHP's end of the request, and after all plugins: what failed until then counts.
 		register_shutdown_function([$this, 'remember']);

@@ -1,5 +1,5 @@
 -- Run through the unix socket by the node that begins the cluster's history, and by the writer after passwords changed; the
 -- others get it from there.
 -- Every statement may run again. They have what the server keeps of a password, not the password: Galera keeps the statements in a file.
-CREATE DATABASE IF NOT EXISTS wordpress CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;
-GRANT ALL PRIVILEGES ON wordpress.* TO 'wordpress'@'%' IDENTIFIED BY PASSWORD '*587108FC3E6E01BD9297FB7EACC41519275E9E5A' REQUIRE SSL;
+CREATE DATABASE IF NOT EXISTS `wordpress` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;
+GRANT ALL PRIVILEGES ON `wordpress`.* TO 'wordpress'@'%' IDENTIFIED BY PASSWORD '*587108FC3E6E01BD9297FB7EACC41519275E9E5A' REQUIRE SSL;
