@@ -95,6 +95,24 @@ func newEdgeOfBoth(t *testing.T, sites []roles.Site) *edge {
 	return e
 }
 
+// A site that does not send everybody to https leaves a visitor with what he came by.
+func TestAnotherNameIsSentToTheFirstByTheSameScheme(t *testing.T) {
+	sites := testSites()
+	sites[1].Names = append(sites[1].Names, "store.example.org")
+
+	e := newEdgeOfBoth(t, sites)
+	e.answers("serve the second", "http://shop.example.org/", from("shop-1"))
+
+	client := e.client(true)
+
+	for _, scheme := range []string{"http", "https"} {
+		got := get(client, scheme+"://store.example.org/a?b=c")
+		require.NoError(t, got.err)
+		require.Equal(t, http.StatusPermanentRedirect, got.status)
+		require.Equal(t, scheme+"://shop.example.org/a?b=c", got.location)
+	}
+}
+
 func TestAnEdgeTellsNodesWhoCameAndNotWhatHeSays(t *testing.T) {
 	sites := testSites()
 	sites[1].Trusted = []string{"127.0.0.0/8"}
