@@ -83,6 +83,11 @@ fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) eac
 bench-pages: deps ## measure strangers' pages: 200 posts from the page cache, beside nginx configured by hand (root, two minutes)
 	@WEBSITE_TAGS=root,bench scripts/website.sh TestFiguresOfPages
 
+EDGE_ROUNDS ?= 9
+.PHONY: bench-edge
+bench-edge: deps ## measure the edge beside HAProxy and nginx configured by hand: requests a second, latency, processor (root, two minutes; EDGE_ROUNDS=9)
+	@EDGE_ROUNDS=$(EDGE_ROUNDS) scripts/bench-edge.sh
+
 MEDIA_FILE_SIZE ?= 2000000
 .PHONY: bench-media
 bench-media: ## measure a new web node beside a Space of 10,000 large files: times, requests, memory (MEDIA_FILE_SIZE=2000000; wants twice the room, 40 GB)
