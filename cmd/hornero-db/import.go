@@ -17,7 +17,7 @@ import (
 	"github.com/hornero/hornero/dump"
 )
 
-const importHelp = `Usage: hornero db import [--database NAME] [--from NAME] [--dry-run] < dump.sql
+const importHelp = `Usage: hornero db import [-- [--database NAME] [--from NAME] [--dry-run]] < dump.sql
 
 Reads a dump of mysqldump, mariadb-dump or phpMyAdmin, also compressed by gzip, into the site's database, while the site
 stays up. Tables become InnoDB's, since a cluster replicates no other; collations become those that all releases know;

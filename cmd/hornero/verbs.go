@@ -228,6 +228,9 @@ func verbCommand(word string, of verbRun) *cobra.Command {
 
 	// What follows the first word is the program's own, flags and all.
 	flags.SetInterspersed(false)
+	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; the program's own flags stand behind two dashes: %s -- FLAG", err, cmd.CommandPath())
+	})
 
 	if slices.ContainsFunc(run.verbs, takesText) {
 		flags.StringVarP(&run.text, "execute", "e", "", "the program's input; without it, standard input")

@@ -144,7 +144,8 @@ func TestAVerbIsRefused(t *testing.T) {
 		},
 		"a text for a verb that takes none": {
 			line: []string{"seal", "-e", "x"},
-			want: "unknown shorthand flag: 'e'",
+			want: "unknown shorthand flag: 'e' in -e; the program's own flags stand behind two dashes: " +
+				"hornero seal -- FLAG",
 		},
 		"a role for a verb that one role has": {
 			line: []string{"seal", "--role", "vault"},
