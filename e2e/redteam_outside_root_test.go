@@ -104,7 +104,7 @@ func openPortsOf(addresses []string) map[string][]string {
 func openPorts(address string) (open []string) {
 	const (
 		ports  = 1 << 16
-		atOnce = 2000
+		atOnce = 3000
 		answer = 1500 * time.Millisecond
 	)
 

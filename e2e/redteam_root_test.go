@@ -236,7 +236,7 @@ $tls = MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT;
 $db->real_connect("%s", "wordpress", $found[1], "wordpress", 3306, null, $tls);
 $db->query("CREATE TABLE attempt (id INT PRIMARY KEY)");
 $db->query("DROP TABLE attempt");
-'`
+' 2>&1`
 
 // writesPastWalls tells whether PHP's user of the broken node writes straight to a database node that has no walls.
 func (s *stack) writesPastWalls(node string) bool {
@@ -245,8 +245,14 @@ func (s *stack) writesPastWalls(node string) bool {
 	for range wallTries {
 		s.dropWalls(node)
 
-		if s.asPHP(fmt.Sprintf(writeTable, s.nodes()[node].Addresses.Private)) {
+		said, err := s.tryAsPHP(fmt.Sprintf(writeTable, s.nodes()[node].Addresses.Private))
+		if err == nil {
 			return true
+		}
+
+		// It came past the walls, and no further.
+		if strings.Contains(said, "read-only") {
+			return false
 		}
 	}
 
