@@ -83,6 +83,8 @@ type NodeLine struct {
 	Reason      string    `json:"reason"`
 	Drift       int       `json:"drift"` // files that are not as they were baked or written
 	Note        string    `json:"note"`  // what else an operator is to know; empty when nothing
+	// Beside is true for one that stack.yaml does not name: a roll made it, or it is to be removed.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // Addresses are a Droplet's.
@@ -94,7 +96,7 @@ type Addresses struct {
 // Healthy tells whether every node of the stack serves.
 func (r Report) Healthy() bool {
 	for _, node := range r.Nodes {
-		if !node.Healthy {
+		if !node.Healthy && !node.Beside {
 			return false
 		}
 	}
@@ -220,7 +222,34 @@ func (f *Fleet) nodeLines(answers []answer) []NodeLine {
 		lines = append(lines, line)
 	}
 
+	// They run, have traffic perhaps, and are paid for.
+	for _, a := range answers {
+		if _, err := f.Stack.Node(a.member.Node); err == nil {
+			continue
+		}
+
+		line := lineOf(a)
+		why := whyBeside(a.member)
+
+		line.Beside = true
+		line.Note = strings.TrimPrefix(
+			line.Note+"; "+why,
+			"; ",
+		)
+
+		lines = append(lines, line)
+	}
+
 	return lines
+}
+
+// whyBeside tells why a node is there that stack.yaml does not name.
+func whyBeside(m member) string {
+	if m.Extra != "" {
+		return "stands beside the nodes of stack.yaml for a roll (" + m.Extra + "); `hornero plan` says how that ends"
+	}
+
+	return "stack.yaml names no such node; `hornero up` removes it"
 }
 
 // lineOf is a node as the API and its agent tell.

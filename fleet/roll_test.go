@@ -171,6 +171,7 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 		require.Contains(t, w.names(), "web-3/1")
 		require.Empty(t, w.history)
 		require.Contains(t, w.plan(), "nothing roll web: a roll stands (canary); new: web-3; old: web-1, web-2")
+		require.Contains(t, w.notes()["web-3"], "for a roll (canary)")
 		require.ErrorIs(t, w.fleet().Roll(t.Context(), roll), fleet.ErrStanding)
 
 		want := []string{"web-1/1", "web-2/1"}

@@ -29,6 +29,38 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// It runs, has traffic perhaps, and is paid for.
+func TestStatusShowsANodeThatIsNotInTheFile(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	w.mustUp()
+
+	w.config.Stack.Nodes[2].Count = 1
+	w.unhealthy["web-2"] = true
+	require.Equal(t, map[string]string{
+		"web-2": "stack.yaml names no such node; `hornero up` removes it",
+	}, w.notes())
+	require.True(t, w.status().Healthy(), "the stack does without it")
+
+	w.mustUp()
+	require.Empty(t, w.notes())
+}
+
+// notes are what status says of nodes beside those of the file.
+func (w *world) notes() map[string]string {
+	w.t.Helper()
+	notes := map[string]string{}
+
+	for _, node := range w.status().Nodes {
+		if node.Beside {
+			notes[node.Name] = node.Note
+		}
+	}
+
+	return notes
+}
+
 func TestStatusSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 
