@@ -260,10 +260,28 @@ func (p *proxy) startHAProxy() {
 	p.master.Stderr = p.log
 	require.NoError(p.t, p.master.Start())
 
-	p.t.Cleanup(func() {
-		p.master.Process.Signal(syscall.SIGTERM) // ends the workers, too
-		p.master.Wait()
-	})
+	p.t.Cleanup(p.endHAProxy)
+}
+
+// endHAProxy ends master and workers. A master that has just started or reloads loses a signal: it is told again.
+func (p *proxy) endHAProxy() {
+	master, ended := p.master, make(chan struct{})
+
+	go func() {
+		defer close(ended)
+
+		master.Wait()
+	}()
+
+	for {
+		master.Process.Signal(syscall.SIGTERM)
+
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // unit is HAProxy's unit, without systemd.
