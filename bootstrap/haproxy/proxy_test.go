@@ -287,9 +287,38 @@ func (p *proxy) endHAProxy() {
 // unit is HAProxy's unit, without systemd.
 type unit struct{ p *proxy }
 
+// Reload tells a master again that has just started, which loses the signal: no new worker comes then.
 func (u unit) Reload(context.Context) error {
 	u.p.reloads.Add(1)
-	return u.p.master.Process.Signal(syscall.SIGUSR2)
+	u.p.hasOthers(nil) // the first worker is no sign of a reload
+
+	before, _ := u.p.workers()
+
+	for range 3 {
+		if err := u.p.master.Process.Signal(syscall.SIGUSR2); err != nil {
+			return err
+		}
+
+		if u.p.hasOthers(before) {
+			break
+		}
+	}
+
+	return nil
+}
+
+// hasOthers waits a moment for workers besides those of before.
+func (p *proxy) hasOthers(before []int) bool {
+	for range 50 {
+		time.Sleep(10 * time.Millisecond)
+
+		now, _ := p.workers()
+		if slices.ContainsFunc(now, func(pid int) bool { return !slices.Contains(before, pid) }) {
+			return true
+		}
+	}
+
+	return false
 }
 
 func (u unit) Start(context.Context) error { return nil }
