@@ -174,8 +174,10 @@ func TestManyPublicationsAtOnce(t *testing.T) {
 	require.Contains(t, s.web[0].front("/").body, "Alone")
 }
 
-// A page that was begun before a publication and ends after it is not stored.
-func TestAPageThatWasBegunBeforeAPublication(t *testing.T) {
+// beginPage is a site's only node on its way to a page that takes its time, as a header asks.
+func beginPage(t *testing.T, header string) (*webNode, <-chan answer) {
+	t.Helper()
+
 	s := prepareSite(t, map[string]string{"url": siteURL})
 	s.adds("/usr/share/wordpress/wp-content/mu-plugins/slowly.php", slowly)
 	s.addNode()
@@ -184,12 +186,19 @@ func TestAPageThatWasBegunBeforeAPublication(t *testing.T) {
 	node := s.web[0]
 	ended := make(chan answer)
 
-	go func() { ended <- node.front("/", "X-Test-Slow", "1") }()
+	go func() { ended <- node.front("/", header, "1") }()
 
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(node.root + "/tmp/begun")
 		return err == nil
 	}, time.Minute, 10*time.Millisecond)
+
+	return node, ended
+}
+
+// A page that was begun before a publication and ends after it is not stored.
+func TestAPageThatWasBegunBeforeAPublication(t *testing.T) {
+	node, ended := beginPage(t, "X-Test-Slow")
 
 	node.publish("Too late")
 	require.NotContains(t, (<-ended).body, "Too late", "it was made before")
@@ -205,20 +214,7 @@ func TestAPageThatWasBegunBeforeAPublication(t *testing.T) {
 
 // A page that is at its end when a publication is told, and that nginx stores after it, does not stay.
 func TestAPageThatIsStoredAfterAPublication(t *testing.T) {
-	s := prepareSite(t, map[string]string{"url": siteURL})
-	s.adds("/usr/share/wordpress/wp-content/mu-plugins/slowly.php", slowly)
-	s.addNode()
-	s.install()
-
-	node := s.web[0]
-	ended := make(chan answer)
-
-	go func() { ended <- node.front("/", "X-Test-Held", "1") }()
-
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(node.root + "/tmp/begun")
-		return err == nil
-	}, time.Minute, 10*time.Millisecond)
+	node, ended := beginPage(t, "X-Test-Held")
 
 	// The publication's own process goes on after it has emptied the cache: its mark is what is waited for.
 	mark := node.root + "/run/php/hornero-pages.emptied"
