@@ -92,12 +92,7 @@ func (a *Agent) servedPorts() []int {
 	var ports []int
 
 	for i := range manifest.Serves {
-		serve := &manifest.Serves[i]
-		ports = append(ports, serve.Port)
-
-		if serve.ProxyPort != 0 {
-			ports = append(ports, serve.ProxyPort)
-		}
+		ports = append(ports, manifest.Serves[i].Listens()...)
 	}
 
 	return ports

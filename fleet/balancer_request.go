@@ -155,8 +155,12 @@ func (b balanced) admissionTime() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// noticeTime is how long a load balancer may take to see that a node drains.
+// noticeTime is how long a load balancer may take to see that a node drains; none where its check does not see that.
 func (b balanced) noticeTime() time.Duration {
+	if b.Health.Own() {
+		return 0
+	}
+
 	check := b.healthCheck()
 	seconds := check.CheckIntervalSeconds*check.UnhealthyThreshold + check.ResponseTimeoutSeconds
 

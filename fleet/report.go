@@ -87,6 +87,14 @@ type NodeLine struct {
 	Beside bool `json:"beside,omitempty"`
 }
 
+// add adds to what an operator is to know of the node.
+func (n *NodeLine) add(note string) {
+	n.Note = strings.TrimPrefix(
+		n.Note+"; "+note,
+		"; ",
+	)
+}
+
 // Addresses are a Droplet's.
 type Addresses struct {
 	Public  string `json:"public"`
@@ -229,13 +237,8 @@ func (f *Fleet) nodeLines(answers []answer) []NodeLine {
 		}
 
 		line := lineOf(a)
-		why := whyBeside(a.member)
-
 		line.Beside = true
-		line.Note = strings.TrimPrefix(
-			line.Note+"; "+why,
-			"; ",
-		)
+		line.add(whyBeside(a.member))
 
 		lines = append(lines, line)
 	}

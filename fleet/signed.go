@@ -183,8 +183,7 @@ func (f *Fleet) addVouched(ctx context.Context, nodes []NodeLine) error {
 			continue
 		}
 
-		note = fmt.Sprintf("its image %d %s", node.ImageID, note)
-		node.Note = strings.TrimPrefix(node.Note+"; "+note, "; ")
+		node.add(fmt.Sprintf("its image %d %s", node.ImageID, note))
 	}
 
 	return nil

@@ -25,15 +25,23 @@ func (f *Fleet) admissionWait(role string) time.Duration {
 		return f.Admission
 	}
 
+	return f.longestOf(role, balanced.admissionTime) + admissionMargin
+}
+
+// longestOf is the longest that any of the load balancers of a role takes for something.
+func (f *Fleet) longestOf(role string, takes func(balanced) time.Duration) time.Duration {
 	var longest time.Duration
 
 	for _, b := range f.Stack.AllBalancers() {
 		if b.Nodes == role {
-			longest = max(longest, balanced{Balancer: b}.admissionTime())
+			longest = max(
+				longest,
+				takes(balanced{Balancer: b}),
+			)
 		}
 	}
 
-	return longest + admissionMargin
+	return longest
 }
 
 // edgeNotice is how long an edge of the stack's own takes to see that a node drains: its checks ask once a second.
@@ -41,15 +49,7 @@ const edgeNotice = 2 * time.Second
 
 // noticeTime is how long those who send traffic to a role's nodes may take to see that one drains.
 func (f *Fleet) noticeTime(role string) time.Duration {
-	longest := edgeNotice
-
-	for _, b := range f.Stack.AllBalancers() {
-		if b.Nodes == role && !b.Health.Own() {
-			longest = max(longest, balanced{Balancer: b}.noticeTime())
-		}
-	}
-
-	return longest
+	return max(edgeNotice, f.longestOf(role, balanced.noticeTime))
 }
 
 // leaveTraffic takes the traffic of load balancers from a member that is to drain, where their own check would not see

@@ -58,7 +58,7 @@ func (m *Manifest) Doors() []Port {
 	for i := range m.Serves {
 		serve := &m.Serves[i]
 
-		for _, port := range [2]int{serve.Port, serve.ProxyPort} {
+		for _, port := range serve.Listens() {
 			if port != 0 && !m.declares(port) {
 				doors = append(doors, Port{
 					Port: port,

@@ -62,6 +62,15 @@ type Serve struct {
 	Ready Ready `yaml:"ready"`
 }
 
+// Listens are the ports at which it is served: with the PROXY protocol where it is, too.
+func (s *Serve) Listens() []int {
+	if s.ProxyPort == 0 {
+		return []int{s.Port}
+	}
+
+	return []int{s.Port, s.ProxyPort}
+}
+
 // Brake is a way in that is guessed at, such as a login. An edge counts the failures of each visitor's address there.
 type Brake struct {
 	// Path is what a POST's path has in it, from a slash on, as in /login.php.
