@@ -193,5 +193,9 @@ func LocalClient(path string) *http.Client {
 		return dialer.DialContext(ctx, "unix", path)
 	}
 
-	return &http.Client{Transport: &http.Transport{DialContext: dial}}
+	// A connection that is kept would be left behind with each client: a client is for one question.
+	return &http.Client{Transport: &http.Transport{
+		DialContext:       dial,
+		DisableKeepAlives: true,
+	}}
 }

@@ -147,6 +147,8 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		var code uint32
 
 		switch {
+		case strings.HasPrefix(command, "hornero-bootstrap status "):
+			code = w.tellStatus(document, address, command, session)
 		case strings.HasPrefix(command, "hornero-bootstrap "), strings.HasPrefix(command, "systemctl show "):
 			_, _ = io.WriteString(session, w.command(document, address, command))
 		case strings.HasSuffix(command, "print n[k], k }'"):

@@ -3,7 +3,6 @@ package fleet
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -38,7 +36,14 @@ type shell struct {
 	reach func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu      sync.Mutex
-	clients map[string]*ssh.Client // by address
+	clients map[string]*login // by address
+}
+
+// login is a connection to a node.
+type login struct {
+	*ssh.Client
+	feed  *feed // that nobody uses now; nil for none
+	plain bool  // the node is of a version without one
 }
 
 func newShell(
@@ -47,7 +52,7 @@ func newShell(
 ) (*shell, error) {
 	s := &shell{
 		reach:   reach,
-		clients: map[string]*ssh.Client{},
+		clients: map[string]*login{},
 	}
 
 	for name, key := range map[string]struct {
@@ -140,7 +145,7 @@ func (s *shell) config() *ssh.ClientConfig {
 	}
 }
 
-func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
+func (s *shell) dial(ctx context.Context, m member) (*login, error) {
 	address := m.public()
 
 	// Not held while dialling: one node that does not answer would hold up all others.
@@ -169,7 +174,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 
 	// A command may run for long; its own context bounds it.
 	_ = connection.SetDeadline(time.Time{})
-	client = ssh.NewClient(inner, channels, requests)
+	client = &login{Client: ssh.NewClient(inner, channels, requests)}
 
 	s.mu.Lock()
 	s.clients[address] = client
@@ -243,27 +248,4 @@ func (s *shell) ended(ctx context.Context, m member, err error) (int, error) {
 	}
 
 	return 0, nil
-}
-
-// status asks a node's agent how it is.
-func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
-	// One dial and one answer: all nodes are asked at once, and the slowest holds the result up.
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-
-	var said status.Status
-	if m.public() == "" {
-		return said, fmt.Errorf("ask %s: it has no address yet", m.Node)
-	}
-
-	var stdout, stderr bytes.Buffer
-	code, err := s.run(ctx, m, "hornero-bootstrap status --json", nil, &stdout, &stderr)
-	if err != nil {
-		return said, err
-	}
-	if code != 0 {
-		return said, fmt.Errorf("ask %s: %s", m.Node, bytes.TrimSpace(stderr.Bytes()))
-	}
-
-	return said, json.Unmarshal(stdout.Bytes(), &said)
 }

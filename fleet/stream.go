@@ -71,7 +71,7 @@ func (s *shell) keepAlive(ctx context.Context, m member) {
 		client := s.clients[m.public()]
 		s.mu.Unlock()
 
-		if client == nil || !alive(client) {
+		if client == nil || !alive(client.Client) {
 			s.drop(m)
 			return
 		}

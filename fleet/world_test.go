@@ -70,6 +70,7 @@ type world struct {
 	rebuilt  []string       // on which nodes the peer set was rebuilt
 	ran      []string       // what commands were run, with their standard input
 	asked    map[string]int // how often each node was asked how it is
+	programs []string       // that tell a node's status, with the node
 
 	// What nodes say.
 	known     map[string]int // the peer set: the newest incarnation of each node
@@ -98,6 +99,8 @@ type world struct {
 	refused   string // a node that refuses its user-data
 	cutOff    string // a node that we reach and its peers do not
 	silent    string // a node whose commands never end
+	agentless string // a node whose agent does not answer
+	old       string // a node of a version before
 	hangs     string // a node whose role's commands never end
 	twin      string // a node whose first incarnation another Droplet was, too, and that one came first
 	remembers bool   // the nodes cannot read the peer set, and only remember the events

@@ -50,6 +50,7 @@ type Driver struct {
 	evicted      map[string]string // the last member that was evicted, by node
 	polling      polling
 	observed     observation
+	unit         unitState
 }
 
 // Run drives the node until ctx ends. The server goes on without its driver.

@@ -57,7 +57,7 @@ func (d *Driver) look(ctx context.Context) error {
 
 	local.Wsrep = Wsrep{}
 	d.polling.changed = time.Now()
-	local.Process, err = d.Unit.State(ctx)
+	local.Process, err = d.unitState(ctx, local.Served)
 
 	// Questions that the agent itself broke off say nothing of the server. An agent that is stopped in the middle of
 	// a probe would leave its peers with a report that its server does not answer.

@@ -124,6 +124,9 @@ func (d *Driver) followToEnd(ctx context.Context, s *startup, began <-chan error
 func (d *Driver) follow(ctx context.Context, s *startup, began <-chan error) error {
 	defer d.noteTransfer("")
 
+	d.unit = unitState{begins: true}
+	defer func() { d.unit.begins = false }()
+
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -65,13 +67,18 @@ func exchange(ctx context.Context, socket, method, path string) ([]byte, http.He
 	return body, response.Header, nil
 }
 
-func statusCommand(stdout io.Writer) *cobra.Command {
-	var asJSON bool
+func statusCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
+	var asJSON, eachLine bool
+
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "print how this node is; exit 1 when it does not serve",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if eachLine {
+				return feed(cmd.Context(), stdin, stdout)
+			}
+
 			body, _, err := askSoon(cmd.Context(), "/status")
 			if err != nil {
 				return err
@@ -98,8 +105,34 @@ func statusCommand(stdout io.Writer) *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON, and exit 0 whatever it says")
+	command.Flags().BoolVar(&eachLine, "each-line", false,
+		"print the status as a line of JSON for each line of standard input, until that ends")
 
 	return command
+}
+
+// feed prints the status for each line that it is given: who waits for a node asks often, and a program's start costs a
+// small Droplet more than the answer.
+func feed(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	for asked := bufio.NewScanner(stdin); asked.Scan(); {
+		body, _, err := askSoon(ctx, "/status")
+		if err != nil {
+			return err
+		}
+
+		var line bytes.Buffer
+		if err := json.Compact(&line, body); err != nil {
+			return err
+		}
+
+		line.WriteByte('\n')
+
+		if _, err := stdout.Write(line.Bytes()); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func printStatus(w io.Writer, s status.Status) {

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	root.AddCommand(
 		runCommand(stderr),
-		statusCommand(stdout),
+		statusCommand(os.Stdin, stdout),
 		eventsCommand(stdout, stderr),
 		drainCommand(),
 		shareCommand(),
