@@ -148,6 +148,14 @@ bench-failover: build packer ## measure how long clients wait when the writer is
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestFailover ./e2e
 
+BENCH_ROUNDS ?= 5
+BENCH_RIVALS ?=
+.PHONY: bench
+bench: build packer ## measure a launch, a database node's replacement and a web node more beside a script and beside Ansible (root, an hour and more; BENCH_ROUNDS=5, BENCH_RIVALS="script ansible hornero"; e2e/baseline)
+	@scripts/deps.sh ansible-core
+	eval "$$(scripts/dqlite.sh $(DQLITE))"
+	BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_RIVALS="$(BENCH_RIVALS)" go test -v -count 1 -timeout 6h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestBench ./e2e
+
 JOIN_ROUNDS ?= 5
 .PHONY: bench-join
 bench-join: build packer ## measure how fast blank database nodes are Synced, with Hornero and without, in turn (root; JOIN_ROUNDS=5)
