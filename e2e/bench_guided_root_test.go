@@ -65,7 +65,10 @@ func (g *guided) launch(watch func(web map[string]int)) (active, over time.Time)
 	g.network()
 	g.plain("db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2")
 
-	watch(map[string]int{"web-1": g.ids["web-1"], "web-2": g.ids["web-2"]})
+	watch(map[string]int{
+		"web-1": g.ids["web-1"],
+		"web-2": g.ids["web-2"],
+	})
 	active = g.untilActive(g.ids)
 	g.play("")
 

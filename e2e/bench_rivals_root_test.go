@@ -29,11 +29,22 @@ func (h *itself) launch(watch func(web map[string]int)) (active, over time.Time)
 	}()
 
 	ids := map[string]int{}
-	for _, name := range []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"} {
+	for _, name := range []string{
+		"db-1",
+		"db-2",
+		"db-3",
+		"proxy-1",
+		"proxy-2",
+		"web-1",
+		"web-2",
+	} {
 		ids[name] = h.droplet("hornero-"+name, 0)
 	}
 
-	watch(map[string]int{"web-1": ids["web-1"], "web-2": ids["web-2"]})
+	watch(map[string]int{
+		"web-1": ids["web-1"],
+		"web-2": ids["web-2"],
+	})
 	active = h.untilActive(ids)
 
 	require.NoError(h.t, <-up)
@@ -215,7 +226,10 @@ func (b *scripted) launch(watch func(web map[string]int)) (active, over time.Tim
 	b.made(map[string]any{"image": b.images["proxy"]}, "proxy-1", "proxy-2")
 	b.made(map[string]any{"image": b.images["web"]}, "web-1", "web-2")
 
-	watch(map[string]int{"web-1": b.ids["web-1"], "web-2": b.ids["web-2"]})
+	watch(map[string]int{
+		"web-1": b.ids["web-1"],
+		"web-2": b.ids["web-2"],
+	})
 	active = b.untilActive(b.ids)
 	untilSynced(b.servers("db-1", "db-2", "db-3"))
 
