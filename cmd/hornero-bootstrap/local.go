@@ -75,11 +75,16 @@ func statusCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 		Short: "print how this node is; exit 1 when it does not serve",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if eachLine {
-				return feed(cmd.Context(), stdin, stdout)
+			ask := func() ([]byte, error) {
+				body, _, err := askSoon(cmd.Context(), "/status")
+				return body, err
 			}
 
-			body, _, err := askSoon(cmd.Context(), "/status")
+			if eachLine {
+				return feed(stdin, stdout, ask)
+			}
+
+			body, err := ask()
 			if err != nil {
 				return err
 			}
@@ -111,11 +116,11 @@ func statusCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	return command
 }
 
-// feed prints the status for each line that it is given: who waits for a node asks often, and a program's start costs a
-// small Droplet more than the answer.
-func feed(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+// feed asks for each line that it is given, and prints the answer as one line: who waits for a node asks often, and a
+// program's start costs a small Droplet more than the answer.
+func feed(stdin io.Reader, stdout io.Writer, ask func() ([]byte, error)) error {
 	for asked := bufio.NewScanner(stdin); asked.Scan(); {
-		body, _, err := askSoon(ctx, "/status")
+		body, err := ask()
 		if err != nil {
 			return err
 		}
