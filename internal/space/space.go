@@ -1,5 +1,5 @@
-// Package space speaks to one bucket of an S3 service, as DigitalOcean's Spaces: it puts, gets, lists and removes
-// objects, and nothing newer than signature 4 and If-None-Match. It knows nothing of what the objects are.
+// Package space speaks to one bucket of an S3 service, as DigitalOcean's Spaces: it puts, gets, copies, lists and
+// removes objects, and nothing newer than signature 4 and If-None-Match. It knows nothing of what the objects are.
 package space
 
 import (
@@ -25,7 +25,22 @@ var (
 	ErrTaken = errors.New("is in the Space already")
 	// ErrRefused is a key that may not do what was asked. To try again is of no use.
 	ErrRefused = errors.New("the Space's key is refused")
+	// ErrRejected is a request that the service does not understand, or does not do. To try again is of no use.
+	ErrRejected = errors.New("the Space does not do that")
+	// ErrAddress is a text that is no address of a Space.
+	ErrAddress = errors.New("not the address of a Space")
 )
+
+// IsLasting tells whether to try again is of no use.
+func IsLasting(err error) bool {
+	for _, lasting := range []error{ErrNotThere, ErrTaken, ErrRefused, ErrRejected} {
+		if errors.Is(err, lasting) {
+			return true
+		}
+	}
+
+	return false
+}
 
 // Access control lists, by their canned names.
 const (
@@ -33,11 +48,12 @@ const (
 	Private = "private"
 )
 
-// answerTimeout is how long the service may take to begin its answer, and stallTimeout the whole of a request without
-// a file's bytes.
+// answerTimeout is how long the service may take to begin its answer, stallTimeout the whole of a request without
+// a file's bytes, and copyTimeout a copy within the service.
 const (
 	answerTimeout = 8 * time.Second
 	stallTimeout  = 15 * time.Second
+	copyTimeout   = 5 * time.Minute
 )
 
 // Client speaks to one bucket. Its fields do not change.
@@ -50,15 +66,17 @@ type Client struct {
 	HTTP     *http.Client // nil: one with timeouts
 }
 
-// Endpoint is where DigitalOcean serves the Spaces of a region.
-func Endpoint(region string) string { return "https://" + region + ".digitaloceanspaces.com" }
-
 // NewHTTP is the client of requests to a service that may stop answering.
-func NewHTTP() *http.Client {
+func NewHTTP() *http.Client { return newHTTP(answerTimeout) }
+
+// NewPatientHTTP is the client of requests whose answer may begin late, as that to a copy of much.
+func NewPatientHTTP() *http.Client { return newHTTP(copyTimeout) }
+
+func newHTTP(answers time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: answerTimeout,
+		ResponseHeaderTimeout: answers,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       time.Minute,
@@ -216,31 +234,50 @@ func (c *Client) List(ctx context.Context, prefix string, visit func(Object)) er
 	token := ""
 
 	for {
-		found, err := c.page(ctx, prefix, token)
+		found, next, err := c.Page(ctx, prefix, token)
 		if err != nil {
-			return fmt.Errorf("list %s: %w", c.Bucket, err)
+			return err
 		}
 
-		for _, object := range found.Contents {
-			visit(Object{
-				Key:     object.Key,
-				Size:    object.Size,
-				Tag:     strings.Trim(object.ETag, `"`),
-				Changed: object.LastModified,
-			})
+		for _, object := range found {
+			visit(object)
 		}
 
-		if !found.IsTruncated {
+		if next == "" {
 			return nil
 		}
 
-		// The same page again would never end.
-		if found.NextContinuationToken == "" || found.NextContinuationToken == token {
-			return fmt.Errorf("list %s: the listing broke off", c.Bucket)
-		}
-
-		token = found.NextContinuationToken
+		token = next
 	}
+}
+
+// Page lists a part of the objects under a prefix: the first, or what a token leads to. next leads to the part after
+// it, and is empty at the end.
+func (c *Client) Page(ctx context.Context, prefix, token string) (objects []Object, next string, err error) {
+	found, err := c.page(ctx, prefix, token)
+	if err != nil {
+		return nil, "", fmt.Errorf("list %s: %w", c.Bucket, err)
+	}
+
+	for _, object := range found.Contents {
+		objects = append(objects, Object{
+			Key:     object.Key,
+			Size:    object.Size,
+			Tag:     strings.Trim(object.ETag, `"`),
+			Changed: object.LastModified,
+		})
+	}
+
+	if !found.IsTruncated {
+		return objects, "", nil
+	}
+
+	// The same page again would never end.
+	if found.NextContinuationToken == "" || found.NextContinuationToken == token {
+		return nil, "", fmt.Errorf("list %s: the listing broke off", c.Bucket)
+	}
+
+	return objects, found.NextContinuationToken, nil
 }
 
 func (c *Client) page(ctx context.Context, prefix, token string) (page, error) {
@@ -333,6 +370,12 @@ func refusal(answer *http.Response) error {
 		return fmt.Errorf("%w: %s", ErrTaken, said)
 	case http.StatusForbidden, http.StatusUnauthorized:
 		return fmt.Errorf("%w: %s", ErrRefused, said)
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return errors.New(said)
+	}
+
+	if answer.StatusCode < http.StatusInternalServerError {
+		return fmt.Errorf("%w: %s", ErrRejected, said)
 	}
 
 	return errors.New(said)
