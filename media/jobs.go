@@ -254,6 +254,14 @@ func (l *Library) pauseFor(ctx context.Context, of *job, wait time.Duration) {
 	}
 }
 
+// slowest is how many bytes a second a store takes at least. A large file has the time that it needs.
+const slowest = 1 << 20
+
+func (l *Library) sendTime(name string) time.Duration {
+	mark, _ := l.folder.stat(name)
+	return time.Duration(mark.Size/slowest) * time.Second
+}
+
 // tries tries until the path is kept or the time is over, at least once.
 func (l *Library) tries(ctx context.Context, of *job, until time.Time) bool {
 	wait := l.settings.Pause
@@ -261,7 +269,7 @@ func (l *Library) tries(ctx context.Context, of *job, until time.Time) bool {
 	for {
 		limited, cancel := context.WithDeadline(
 			ctx,
-			time.Now().Add(max(l.settings.First, time.Until(until))),
+			time.Now().Add(max(l.settings.First, time.Until(until))+l.sendTime(of.path)),
 		)
 		err := l.keep(limited, of.path)
 
