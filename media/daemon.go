@@ -36,6 +36,8 @@ type Daemon struct {
 	tls     *tls.Config
 	bell    pause.Bell
 
+	comparing sync.Mutex // held while all is compared
+
 	mu       sync.Mutex
 	room     roomTimes
 	trouble  map[string]string // by what was tried
@@ -272,6 +274,9 @@ func (d *Daemon) compare(ctx context.Context) {
 	if d.Config.Store == StoreLocal {
 		return
 	}
+
+	d.comparing.Lock()
+	defer d.comparing.Unlock()
 
 	others := d.library.comparePeers(ctx, d.peers)
 	d.note("compare with the other nodes", others)

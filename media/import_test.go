@@ -16,17 +16,26 @@ import (
 	"github.com/hornero/hornero/media"
 )
 
+// socket is where the daemon answers programs of its node.
+func (n *node) socket() string {
+	n.t.Helper()
+
+	path := filepath.Join(n.t.TempDir(), "socket")
+	listener, err := net.Listen("unix", path)
+	require.NoError(n.t, err)
+
+	server := httptest.NewUnstartedServer(n.daemon.LocalHandler())
+	server.Listener = listener
+	server.Start()
+	n.t.Cleanup(server.Close)
+
+	return path
+}
+
 func TestOldUploadsMoveIn(t *testing.T) {
 	all, store := newNodes(t, "web-1"), newStore(t)
 	one := all.start("web-1", store.in)
-	socket := filepath.Join(t.TempDir(), "socket")
-	listener, err := net.Listen("unix", socket)
-	require.NoError(t, err)
-
-	server := httptest.NewUnstartedServer(one.daemon.LocalHandler())
-	server.Listener = listener
-	server.Start()
-	t.Cleanup(server.Close)
+	socket := one.socket()
 
 	var packed bytes.Buffer
 

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -183,13 +182,6 @@ func (p *peers) get(ctx context.Context, from Peer, path string) (Entry, io.Read
 	return entry, answer.Body, nil
 }
 
-// told is a line of what another node knows.
-type told struct {
-	Entry
-
-	Here bool `json:"here"`
-}
-
 // entries visits all that another node knows.
 func (p *peers) entries(ctx context.Context, from Peer, visit func(told)) error {
 	request, err := http.NewRequestWithContext(
@@ -208,32 +200,26 @@ func (p *peers) entries(ctx context.Context, from Peer, visit func(told)) error 
 	}
 	defer answer.Body.Close()
 
-	lines := bufio.NewScanner(answer.Body)
-	lines.Buffer(nil, 1<<20)
-
-	for lines.Scan() {
-		var line told
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return fmt.Errorf(
-				"read what %s knows: %w",
-				from.Name,
-				err,
-			)
-		}
-
-		// The last line is empty of all: without it the list broke off.
-		if line.Path == "" {
-			return nil
-		}
-
-		visit(line)
+	if err := readTold(answer.Body, visit); err != nil {
+		return fmt.Errorf("read what %s knows: %w", from.Name, err)
 	}
 
-	return fmt.Errorf(
-		"read what %s knows: %w",
-		from.Name,
-		errors.Join(lines.Err(), io.ErrUnexpectedEOF),
-	)
+	return nil
+}
+
+// compare has a node compare all it knows, and waits for it.
+func (p *peers) compare(ctx context.Context, on Peer) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url(on, "/v1/compare", ""), nil)
+	if err != nil {
+		return err
+	}
+
+	answer, err := p.do(request)
+	if err != nil {
+		return fmt.Errorf("have %s compare: %w", on.Name, err)
+	}
+
+	return answer.Body.Close()
 }
 
 func (p *peers) do(request *http.Request) (*http.Response, error) {

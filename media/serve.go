@@ -14,15 +14,19 @@ import (
 	"time"
 )
 
-// settleTimeout bounds how long a writer waits, whatever happens.
-const settleTimeout = 25 * time.Second
+// settleTimeout bounds how long a writer waits, whatever happens, and patientTimeout one that says it has time.
+const (
+	settleTimeout  = 25 * time.Second
+	patientTimeout = 30 * time.Minute
+)
 
 // PeersHandler answers other nodes. Who may ask is the certificate's matter.
 func (d *Daemon) PeersHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /v1/file", d.takeFile)
 	mux.HandleFunc("GET /v1/file", d.giveFile)
-	mux.HandleFunc("GET /v1/entries", d.giveEntries)
+	mux.HandleFunc("GET /v1/entries", d.tellPeers)
+	mux.HandleFunc("POST /v1/compare", d.compareHere)
 
 	return mux
 }
@@ -96,26 +100,6 @@ func (d *Daemon) giveFile(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, opened)
 }
 
-func (d *Daemon) giveEntries(w http.ResponseWriter, _ *http.Request) {
-	d.library.watch.drain()
-
-	lines := json.NewEncoder(w)
-
-	for _, s := range d.library.index.all() {
-		// Not a word of what is not sure of itself: it comes by itself when it is.
-		if s.Pending {
-			continue
-		}
-
-		if err := lines.Encode(told{Entry: s.Entry, Here: s.here()}); err != nil {
-			return
-		}
-	}
-
-	// The end: who does not find it knows that the list broke off.
-	_ = lines.Encode(told{})
-}
-
 // LocalHandler answers the node's own web server and its programs.
 func (d *Daemon) LocalHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -127,6 +111,8 @@ func (d *Daemon) LocalHandler() http.Handler {
 	mux.HandleFunc("GET /held", d.showHeld)
 	mux.HandleFunc("POST /ready", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Ready()) })
 	mux.HandleFunc("POST /verify", d.showVerify)
+	mux.HandleFunc("GET /entries", d.tellAll)
+	mux.HandleFunc("POST /compare", d.compareEverywhere)
 	mux.HandleFunc("GET /", d.serveFile)
 
 	return mux
@@ -177,7 +163,12 @@ func answer(w http.ResponseWriter, err error) {
 func (d *Daemon) settle(w http.ResponseWriter, r *http.Request) {
 	names, err := d.asked(r)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), settleTimeout)
+		timeout := settleTimeout
+		if r.Form.Has("patient") {
+			timeout = patientTimeout
+		}
+
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 
 		err = d.library.Settled(ctx, names...)

@@ -35,16 +35,25 @@ type store struct {
 	asked atomic.Int64
 }
 
+// cutBody is a failure that is no status: the answer begins well, and its body breaks off.
+const cutBody = -1
+
+// grantsOf are what keys may do.
+var grantsOf = map[string][]spaces.Grant{
+	"KEY": {{Permission: spaces.FullAccess}},
+	"OWN": {{Permission: spaces.FullAccess}},
+	"ONE": {{Bucket: "pictures", Permission: spaces.ReadWrite}},
+	"OLD": {{Bucket: "old-pictures", Permission: spaces.Read}},
+}
+
 func newStore(t *testing.T) *store {
 	t.Helper()
 
 	served, err := spaces.Open(spaces.Config{
 		Folder: t.TempDir(),
 		Keys: func(access string) (spaces.Key, bool) {
-			return spaces.Key{
-				Secret: "secret of " + access,
-				Grants: []spaces.Grant{{Permission: spaces.FullAccess}},
-			}, access == "KEY" || access == "OWN"
+			grants, known := grantsOf[access]
+			return spaces.Key{Secret: "secret of " + access, Grants: grants}, known
 		},
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
@@ -61,7 +70,14 @@ func newStore(t *testing.T) *store {
 
 		s.asked.Add(1)
 
-		if status := s.failure(r); status != 0 {
+		switch status := s.failure(r); status {
+		case 0:
+		case cutBody:
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, "half of")
+			panic(http.ErrAbortHandler)
+
+		default:
 			w.WriteHeader(status)
 			return
 		}

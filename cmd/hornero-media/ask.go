@@ -86,22 +86,3 @@ func verifyCommand(o *options) *cobra.Command {
 		},
 	}
 }
-
-func importCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "import",
-		Short: "Put the files of a tar archive on standard input into the library, and wait until they are kept",
-		Long: "Reads a tar archive, packed by gzip or not, from standard input, as in\n\n" +
-			"    tar -C /srv/old/wp-content/uploads -cf - . | hornero media import\n\n" +
-			"A file that is there with the same bytes is passed over: an import that broke off is begun again.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := media.LoadConfig(o.config)
-			if err != nil {
-				return err
-			}
-
-			return media.Import(cmd.Context(), config, o.socket, cmd.InOrStdin(), cmd.OutOrStdout())
-		},
-	}
-}
