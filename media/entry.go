@@ -75,6 +75,8 @@ type Entry struct {
 	Sum     string  `json:"sum"` // SHA-256, in hex; empty for what a Space held before
 	Tag     string  `json:"tag"` // MD5, in hex: the ETag of what is put in one piece
 	Deleted bool    `json:"deleted,omitempty"`
+
+	packed bool // size and tag are an object's that was packed, and the bytes are not
 }
 
 // sameContent tells whether two entries have the same bytes.

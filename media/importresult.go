@@ -1,16 +1,31 @@
 package media
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"syscall"
+
+	"github.com/hornero/hornero/internal/space"
 )
 
-// isNameFault tells whether a disk cannot hold a file because of its name, or of what is there.
-func isNameFault(err error) bool {
-	for _, fault := range []error{syscall.ENAMETOOLONG, syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST} {
+// ofOne are faults of one object, or of one file's name. They say nothing of the others.
+var ofOne = []error{
+	space.ErrNotThere,
+	space.ErrRefused,
+	ErrDamaged,
+	gzip.ErrHeader,
+	gzip.ErrChecksum,
+	syscall.ENAMETOOLONG,
+	syscall.ENOTDIR,
+	syscall.EISDIR,
+	syscall.EEXIST,
+}
+
+func isOfOne(err error) bool {
+	for _, fault := range ofOne {
 		if errors.Is(err, fault) {
 			return true
 		}

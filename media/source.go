@@ -159,15 +159,23 @@ func (s *source) fetchOnce(ctx context.Context, what move, into *folder) error {
 
 	// A service that sends no length has it in its listing.
 	if object.Size < 0 || object.Tag == "" {
-		object = what.object
+		object.Size, object.Tag = what.object.Size, what.object.Tag
 	}
 
 	guarded := newStallGuard(body, s.stall, func() { cancel(errStalled) })
 	defer guarded.timer.Stop()
 
 	entry := Entry{Path: what.path, Size: object.Size, Tag: object.Tag}
+	body = guarded
 
-	err = into.install(entry, guarded, func(Entry, stamp) error { return nil })
+	if object.Encoding == packing {
+		body, entry.packed, err = unpackBody(object, guarded)
+	}
+
+	if err == nil {
+		err = into.install(entry, body, func(Entry, stamp) error { return nil })
+	}
+
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		return fmt.Errorf("get %s: %w", what.object.Key, errStalled)
 	}
@@ -177,19 +185,19 @@ func (s *source) fetchOnce(ctx context.Context, what move, into *folder) error {
 
 // stallGuard ends a reading of which nothing comes any more.
 type stallGuard struct {
-	io.Reader
+	io.ReadCloser
 
 	timer *time.Timer
 	limit time.Duration
 }
 
-func newStallGuard(body io.Reader, limit time.Duration, end func()) stallGuard {
-	return stallGuard{Reader: body, timer: time.AfterFunc(limit, end), limit: limit}
+func newStallGuard(body io.ReadCloser, limit time.Duration, end func()) stallGuard {
+	return stallGuard{ReadCloser: body, timer: time.AfterFunc(limit, end), limit: limit}
 }
 
 // Read reads, and gives the next reading its time.
 func (g stallGuard) Read(into []byte) (int, error) {
-	count, err := g.Reader.Read(into)
+	count, err := g.ReadCloser.Read(into)
 	if count > 0 {
 		g.timer.Reset(g.limit)
 	}

@@ -319,7 +319,7 @@ func (i *spaceImport) copyOne(ctx context.Context, one move) (here bool, err err
 	case err == nil:
 		i.count(one)
 		return here, nil
-	case errors.Is(err, space.ErrNotThere), errors.Is(err, space.ErrRefused), isNameFault(err):
+	case isOfOne(err):
 		return false, i.fail(one, err)
 	}
 

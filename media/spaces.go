@@ -115,7 +115,20 @@ func (s *spaces) Fetch(ctx context.Context, name string, known Entry) (Entry, io
 		return Entry{}, nil, err
 	}
 
-	return s.opened(name, known, object), body, nil
+	entry := s.opened(name, known, object)
+
+	if object.Encoding != packing {
+		return entry, body, nil
+	}
+
+	unpacked, wasPacked, err := unpackBody(object, body)
+	if err != nil {
+		return Entry{}, nil, errors.Join(err, body.Close())
+	}
+
+	entry.packed = wasPacked
+
+	return entry, unpacked, nil
 }
 
 // opened is what an object is: what is known of it, or, where the Space has another, what that tells of itself.

@@ -92,6 +92,7 @@ func newStore(t *testing.T) *store {
 		Bucket:   "pictures",
 		Key:      "OWN",
 		Secret:   "secret of OWN",
+		HTTP:     space.NewHTTP(),
 	}
 	require.NoError(t, s.client.MakeBucket(t.Context()))
 

@@ -79,6 +79,7 @@ func newHTTP(answers time.Duration) *http.Client {
 		ResponseHeaderTimeout: answers,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   8,
+		DisableCompression:    true, // what was put is wanted, whose size and tag are known
 		IdleConnTimeout:       time.Minute,
 	}
 
@@ -91,6 +92,8 @@ type Object struct {
 	Size    int64
 	Tag     string // the ETag, without quotes: the MD5 of what was put in one piece
 	Changed time.Time
+
+	Encoding string // of its content, as in gzip; a listing does not have it
 }
 
 // Upload is an object to be.
@@ -153,6 +156,8 @@ func (c *Client) Get(ctx context.Context, key string) (Object, io.ReadCloser, er
 		Size:    answer.ContentLength,
 		Tag:     strings.Trim(answer.Header.Get("ETag"), `"`),
 		Changed: changed,
+
+		Encoding: answer.Header.Get("Content-Encoding"),
 	}
 
 	return found, answer.Body, nil
