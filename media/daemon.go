@@ -26,6 +26,7 @@ type Daemon struct {
 	Pause   time.Duration
 	Slow    time.Duration
 	Compare time.Duration
+	Settle  time.Duration
 
 	// Disk is the size of the files' disk and how much of it is taken, in bytes; the system's where nil.
 	Disk func() (size, taken int64, err error)

@@ -13,9 +13,12 @@ import (
 	"strings"
 )
 
-// importBatch is how many files are put in their places before they are waited for: a library larger than the disk is
-// evicted meanwhile.
-const importBatch = 100
+// importBatch is how many files are put in their places before they are waited for, and importBytes how much: a library
+// larger than the disk is evicted meanwhile.
+const (
+	importBatch = 100
+	importBytes = 256 << 20
+)
 
 // importer puts the files of an archive into a library.
 type importer struct {
@@ -24,6 +27,7 @@ type importer struct {
 	out    io.Writer
 
 	batch                  []string
+	bytes                  int64 // of the batch
 	added, passed, skipped int
 }
 
@@ -107,7 +111,7 @@ func (i *importer) all(ctx context.Context, archive *tar.Reader) error {
 			return err
 		}
 
-		if len(i.batch) >= importBatch {
+		if len(i.batch) >= importBatch || i.bytes >= importBytes {
 			if err := i.settle(ctx); err != nil {
 				return err
 			}
@@ -154,23 +158,27 @@ func (i *importer) one(header *tar.Header, body io.Reader) error {
 
 	i.added++
 	i.batch = append(i.batch, name)
+	i.bytes += header.Size
 
 	return nil
 }
 
 func (i *importer) settle(ctx context.Context) error {
-	answer, err := ask(
-		ctx,
-		i.socket,
-		http.MethodPost,
-		"/settle",
-		i.batch,
-	)
-	if err != nil {
+	if err := settle(ctx, i.socket, i.batch); err != nil {
 		return err
 	}
 
-	i.batch = nil
+	i.batch, i.bytes = nil, 0
+
+	return nil
+}
+
+// settle has the daemon wait until files are kept that are in their places, however long that takes.
+func settle(ctx context.Context, socket string, paths []string) error {
+	answer, err := ask(ctx, socket, http.MethodPost, "/settle?patient", paths)
+	if err != nil {
+		return err
+	}
 
 	return answer.Body.Close()
 }

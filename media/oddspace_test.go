@@ -89,7 +89,12 @@ func TestABodyThatStandsStillIsAskedForAnew(t *testing.T) {
 		}
 	})
 
-	job := spaceImport{node: one, address: odd.URL + "/b/u", input: fullKey, stall: 200 * time.Millisecond}
+	job := spaceImport{
+		node:    one,
+		address: odd.URL + "/b/u",
+		input:   fullKey,
+		stall:   200 * time.Millisecond,
+	}
 	out, err := job.run(t.Context())
 	require.NoError(t, err, out)
 	require.Equal(t, oddText, one.read("film.mp4"))
@@ -107,7 +112,11 @@ func TestADamagedObjectIsNamed(t *testing.T) {
 
 	out, err := spaceImport{node: one, address: odd.URL + "/b/u", input: fullKey}.run(t.Context())
 	require.ErrorIs(t, err, media.ErrIncomplete)
-	require.Contains(t, out, "not copied: u/film.mp4: keep film.mp4: "+media.ErrDamaged.Error())
+	require.Contains(
+		t,
+		out,
+		"not copied: u/film.mp4: keep film.mp4: "+media.ErrDamaged.Error(),
+	)
 	require.Empty(t, one.read("film.mp4"))
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -163,7 +164,7 @@ func answer(w http.ResponseWriter, err error) {
 func (d *Daemon) settle(w http.ResponseWriter, r *http.Request) {
 	names, err := d.asked(r)
 	if err == nil {
-		timeout := settleTimeout
+		timeout := cmp.Or(d.Settle, settleTimeout)
 		if r.Form.Has("patient") {
 			timeout = patientTimeout
 		}

@@ -18,10 +18,6 @@ import (
 	"github.com/hornero/hornero/internal/space"
 )
 
-// importBytes is how much is put in its place before it is waited for: a library larger than the disk is evicted
-// meanwhile.
-const importBytes = 256 << 20
-
 // ErrIncomplete is an import after which not all is there.
 var ErrIncomplete = errors.New("not all files are in the library")
 
@@ -385,18 +381,5 @@ func (i *spaceImport) settle(ctx context.Context, paths []string) error {
 		return nil
 	}
 
-	return i.source.again(ctx, func() error {
-		answer, err := ask(
-			ctx,
-			i.socket,
-			http.MethodPost,
-			"/settle?patient",
-			paths,
-		)
-		if err != nil {
-			return err
-		}
-
-		return answer.Body.Close()
-	})
+	return i.source.again(ctx, func() error { return settle(ctx, i.socket, paths) })
 }

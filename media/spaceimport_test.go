@@ -132,7 +132,12 @@ func TestASpaceMovesIn(t *testing.T) {
 
 	one, two := all.start("web-1"), all.start("web-2")
 	read := store.counts(isOldObject)
-	job := spaceImport{node: one, address: store.URL + "/old-pictures/uploads/", input: oldKey, dryRun: true}
+	job := spaceImport{
+		node:    one,
+		address: store.URL + "/old-pictures/uploads/",
+		input:   oldKey,
+		dryRun:  true,
+	}
 
 	out, err := job.run(t.Context())
 	require.NoError(t, err, out)
@@ -239,7 +244,10 @@ func TestASpaceIsCopiedWithinItsService(t *testing.T) {
 	two.eventually("knows what there is", two.daemon.Listed)
 
 	read := store.counts(isOldObject)
-	job := spaceImport{node: one, address: store.URL + "/old-pictures/uploads"}
+	job := spaceImport{
+		node:    one,
+		address: store.URL + "/old-pictures/uploads",
+	}
 
 	out, err := job.run(t.Context())
 	require.NoError(t, err, out)
@@ -256,7 +264,12 @@ func TestASpaceIsCopiedWithinItsService(t *testing.T) {
 	answer, err := http.Get(store.URL + "/pictures/wp-content/uploads/2024/05/0004.jpg")
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
-	require.Equal(t, http.StatusOK, answer.StatusCode, "everybody may read it")
+	require.Equal(
+		t,
+		http.StatusOK,
+		answer.StatusCode,
+		"everybody may read it",
+	)
 
 	out, err = job.run(t.Context())
 	require.NoError(t, err, out)
@@ -271,7 +284,10 @@ func TestASpaceIsCopiedByTheNodeWhereItsKeyMayNotReadIt(t *testing.T) {
 	ownKey := func(c *media.Config) { c.Space.Key, c.Space.Secret = "ONE", "secret of ONE" }
 	one := all.start("web-1", store.in, ownKey)
 	read := store.counts(isOldObject)
-	job := spaceImport{node: one, address: store.URL + "/old-pictures/uploads"}
+	job := spaceImport{
+		node:    one,
+		address: store.URL + "/old-pictures/uploads",
+	}
 
 	_, err := job.run(t.Context())
 	require.ErrorIs(
@@ -312,7 +328,10 @@ func TestASpaceIsAdopted(t *testing.T) {
 			store.put(t, path.Join(within, "2024/02/late.jpg"), "late")
 
 			puts := store.counts(isPut)
-			job := spaceImport{node: one, address: store.URL + "/pictures/" + within}
+			job := spaceImport{
+				node:    one,
+				address: store.URL + "/pictures/" + within,
+			}
 			out, err := job.run(t.Context())
 			require.NoError(t, err, out)
 			require.Contains(

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -185,12 +186,66 @@ func TestAnImportThatIsNotKeptSaysSo(t *testing.T) {
 		input:   oldKey,
 	}
 	_, err := job.run(t.Context())
-	require.ErrorContains(t, err, "not kept: put wp-content/uploads/a.jpg: 503")
+	require.ErrorContains(
+		t,
+		err,
+		"not kept: put wp-content/uploads/a.jpg: 503",
+	)
 	require.False(t, errors.Is(err, media.ErrIncomplete))
 
 	store.set(nil)
 
 	out, err := job.run(t.Context())
 	require.NoError(t, err, out)
+	require.Equal(t, "a", store.has(t, "a.jpg"))
+}
+
+// An import waits for what takes its time, where a visitor's upload is refused.
+func TestAnImportHasTime(t *testing.T) {
+	all, store := newNodes(t, "web-1"), newStore(t)
+	store.bucket(t, "old-pictures", map[string]string{"uploads/a.jpg": "a"})
+
+	config := all.config("web-1", "web-1")
+	store.in(&config)
+
+	config.Space.Key, config.Space.Secret = "ONE", "secret of ONE"
+
+	one := all.by["web-1"]
+	one.open(config)
+
+	one.daemon.First, one.daemon.Settle = patience, 50*time.Millisecond
+	one.begin()
+	one.eventually("knows its Space", one.daemon.Listed)
+
+	goOn := make(chan struct{})
+
+	store.hold(func(r *http.Request) {
+		if isPut(r) && r.Header.Get("X-Amz-Copy-Source") == "" {
+			<-goOn
+		}
+	})
+
+	ended := make(chan error, 1)
+
+	go func() {
+		job := spaceImport{
+			node:    one,
+			address: store.URL + "/old-pictures/uploads",
+			input:   oldKey,
+		}
+		_, err := job.run(t.Context())
+		ended <- err
+	}()
+
+	one.eventually("has the picture", func() bool { return one.read("a.jpg") == "a" })
+
+	// More often than the import would try again.
+	for range 20 {
+		status, said := one.ask("/settle", "a.jpg")
+		require.Equal(t, http.StatusServiceUnavailable, status, said)
+	}
+
+	close(goOn)
+	require.NoError(t, <-ended)
 	require.Equal(t, "a", store.has(t, "a.jpg"))
 }
