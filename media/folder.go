@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -144,6 +145,24 @@ func (f *folder) install(what Entry, body io.Reader, before func(Entry, stamp) e
 	})
 }
 
+// What is being written lies beside its place. What nobody writes to for as long as besideLife was left by a program
+// that was killed.
+const (
+	besideHead = ".hornero-"
+	besideTail = ".part"
+	besideLife = time.Hour
+)
+
+// removeLeft removes a file that was being written when its program was killed.
+func (f *folder) removeLeft(name string, entry fs.DirEntry) {
+	ours := strings.HasPrefix(entry.Name(), besideHead) && strings.HasSuffix(entry.Name(), besideTail)
+
+	info, err := entry.Info()
+	if err == nil && ours && time.Since(info.ModTime()) > besideLife {
+		_ = f.root.Remove(name) // it is tried again by the next start
+	}
+}
+
 // put puts a file in its place, whole or not at all. before is asked when all is written, and may refuse.
 func (f *folder) put(name string, body io.Reader, before func(Entry, stamp) error) error {
 	if err := f.makeFolder(path.Dir(name)); err != nil {
@@ -152,7 +171,7 @@ func (f *folder) put(name string, body io.Reader, before func(Entry, stamp) erro
 
 	beside := path.Join(
 		path.Dir(name),
-		".hornero-"+rand.Text()+".part",
+		besideHead+rand.Text()+besideTail,
 	)
 
 	entry, mark, err := f.write(beside, body)
@@ -324,8 +343,12 @@ func (f *folder) walk(from string, visit func(name string)) error {
 			return err
 		case name != "." && isLocal(name) && entry.IsDir():
 			return fs.SkipDir
-		case entry.Type().IsRegular() && !isLocal(name) && checkPath(name) == nil:
+		case !entry.Type().IsRegular():
+			return nil
+		case !isLocal(name) && checkPath(name) == nil:
 			visit(name)
+		default:
+			f.removeLeft(name, entry)
 		}
 
 		return nil

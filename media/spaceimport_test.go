@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -233,6 +235,27 @@ func TestAnImportThatWasKilledGoesOn(t *testing.T) {
 		"what was copied is not copied again",
 	)
 	require.Equal(t, "old picture 249", one.read("2024/10/0249.jpg"))
+}
+
+// What a program was writing when it was killed goes with the next start of the daemon, unless somebody may be at it.
+func TestWhatAKilledImportWasWritingGoes(t *testing.T) {
+	all := newNodes(t, "web-1")
+	one := all.by["web-1"]
+
+	names := []string{"2024/.hornero-OLD.part", "2024/.hornero-NEW.part", "2024/.htaccess"}
+	for _, name := range names {
+		one.write(name, "half a film")
+
+		if name != names[1] {
+			old := time.Now().Add(-2 * time.Hour)
+			require.NoError(t, os.Chtimes(filepath.Join(one.files, name), old, old))
+		}
+	}
+
+	all.start("web-1").settled()
+	require.Empty(t, one.read(names[0]))
+	require.NotEmpty(t, one.read(names[1]))
+	require.NotEmpty(t, one.read(names[2]))
 }
 
 // The service copies where the stack's own key may read the other bucket: no byte passes the node.
