@@ -133,26 +133,35 @@ func (g *guided) inventory() string {
 // place is where a Droplet is reached.
 type place struct{ public, private string }
 
+// addresses are those of the Droplets, which come a moment after these are active.
 func (g *guided) addresses() map[string]place {
+	g.t.Helper()
+
 	at := map[string]place{}
 
-	for _, d := range g.droplets() {
-		node, ours := strings.CutPrefix(d.Name, g.prefix+"-")
-		if !ours {
-			continue
-		}
+	require.Eventually(g.t, func() bool {
+		for _, d := range g.droplets() {
+			one := placeOf(d)
+			node, ours := strings.CutPrefix(d.Name, g.prefix+"-")
 
-		var one place
-
-		for _, v4 := range d.Networks.V4 {
-			if v4.Type == "public" {
-				one.public = v4.Address
-			} else {
-				one.private = v4.Address
+			if ours && one.public != "" && one.private != "" {
+				at[node] = one
 			}
 		}
 
-		at[node] = one
+		return len(at) == len(g.ids)
+	}, time.Minute, lookEvery, "every Droplet has its addresses")
+
+	return at
+}
+
+func placeOf(d droplet) (at place) {
+	for _, v4 := range d.Networks.V4 {
+		if v4.Type == "public" {
+			at.public = v4.Address
+		} else {
+			at.private = v4.Address
+		}
 	}
 
 	return at
