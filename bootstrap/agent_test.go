@@ -30,23 +30,29 @@ const (
 
 // metadata serves a Droplet's metadata with the document of web-1.
 func metadata(t *testing.T) string {
+	return metadataOf(t, "web", "")
+}
+
+// metadataOf serves a Droplet's metadata with the document of the first node of a role, whose certificate is for a kind
+// of peer.
+func metadataOf(t *testing.T, role, kind string) string {
 	ca, err := pki.NewCA("blog")
 	require.NoError(t, err)
 
 	pair, err := ca.Issue(pki.Name{
 		Stack:       "blog",
-		Role:        "web",
-		Node:        "web-1",
+		Role:        role,
+		Node:        role + "-1",
 		Incarnation: 1,
+		Kind:        kind,
 	})
 	require.NoError(t, err)
 
 	data, err := cloudinit.Encode(cloudinit.Node{
 		Stack:       "blog",
-		Role:        "web",
-		Node:        "web-1",
+		Role:        role,
+		Node:        role + "-1",
 		Incarnation: 1,
-		Join:        []string{"10.0.0.2"},
 		TLS: cloudinit.TLS{
 			CA:          ca.Certificate,
 			Certificate: pair.Certificate,

@@ -242,6 +242,18 @@ func Sweep(
 	return over, s.slow.Load()
 }
 
+// Join joins the peer set, and does what follows of it until ctx ends.
+func (a *Agent) Join(ctx context.Context) {
+	if err := a.join(ctx); err == nil {
+		<-ctx.Done()
+	}
+
+	a.work.Wait()
+}
+
+// JoinsAs is the kind of peer as which the agent asks to be let in.
+func (a *Agent) JoinsAs() string { return a.joining().Kind }
+
 // Placed makes the agent a member with this document, on a Droplet at this address.
 func (a *Agent) Placed(node cloudinit.Node, droplet int, address, network string) {
 	a.node, a.droplet, a.address, a.network = node, droplet, address, network

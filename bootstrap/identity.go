@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/roles"
 )
 
 func (a *Agent) pair() pki.Pair {
@@ -65,6 +67,13 @@ func (a *Agent) identify() error {
 	name, err := a.identified(a.node.TLS.Certificate)
 	if err != nil {
 		return err
+	}
+
+	// Its own certificate says which of the two a node is.
+	if a.manifest.Peers == roles.Auto {
+		a.mu.Lock()
+		a.manifest.Peers = cmp.Or(name.Kind, roles.Client)
+		a.mu.Unlock()
 	}
 
 	// A role that became a member needs a certificate that says so, which only the operator's tool can issue.

@@ -102,6 +102,7 @@ func peerSetStatus(snapshot peerset.Snapshot) status.PeerSet {
 		s.Peers = append(s.Peers, status.Peer{
 			Name:        peer.Name,
 			Role:        peer.Role,
+			Kind:        peer.Kind,
 			Incarnation: peer.Incarnation,
 			Address:     peer.Address,
 			State:       peer.State,

@@ -81,7 +81,15 @@ func (a *Agent) applyWalls(ctx context.Context, snapshot peerset.Snapshot) error
 			return err
 		}
 
-		k.doors = slices.Concat(common.Doors(), a.manifest.Doors())
+		k.doors = slices.Concat(
+			common.Doors(),
+			a.manifest.Doors(),
+		)
+
+		// A client has no dqlite: nobody is to be let in to whatever else listens there.
+		if a.manifest.Peers == roles.Client {
+			k.doors = slices.DeleteFunc(k.doors, isPeersPort)
+		}
 	}
 
 	rules := walls.View{
@@ -118,6 +126,8 @@ func (a *Agent) applyWalls(ctx context.Context, snapshot peerset.Snapshot) error
 
 	return err
 }
+
+func isPeersPort(port roles.Port) bool { return port.Port == roles.PeersPort }
 
 // leavingOf are the users of the image whom its manifests name, by their numbers. One that the image has not has no
 // processes.

@@ -334,8 +334,8 @@ func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 		return nil
 	}
 
-	if m.Peers != Member && m.Peers != Client {
-		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
+	if m.Peers != Member && m.Peers != Client && m.Peers != Auto {
+		doc.Add("peers", "must be %q, %q or %q, got %q", Member, Client, Auto, m.Peers)
 	}
 
 	for i, port := range m.Ports {

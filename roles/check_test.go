@@ -284,7 +284,9 @@ func TestAllThatIsWrongIsToldInOneRun(t *testing.T) {
 	}, said(t, err))
 
 	_, err = loadShop("version: 1\nname: shop\npeers: server\n")
-	require.Equal(t, []string{`shop/role.yaml:3:8: peers: must be "member" or "client", got "server"`}, said(t, err))
+	require.Equal(t, []string{
+		`shop/role.yaml:3:8: peers: must be "member", "client" or "auto", got "server"`,
+	}, said(t, err))
 }
 
 // A role's name is part of host names.

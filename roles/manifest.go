@@ -21,10 +21,11 @@ const (
 	MetricsPort = 9203
 )
 
-// The peer set's two kinds of role.
+// What a role's nodes are in the peer set.
 const (
 	Member = "member" // joins consensus (dqlite)
 	Client = "client" // registers with the agents' API and watches
+	Auto   = "auto"   // a client where the stack has enough nodes of roles that are Member, else a member
 )
 
 // limitConnections is among the limits of a release whose nft does not count connections.
@@ -48,7 +49,8 @@ type Manifest struct {
 	// Includes names folders of roles whose manifests become part of this one. What this one says goes before what
 	// they say; the later of two pieces goes before the earlier.
 	Includes []string `yaml:"includes"`
-	// Peers is Member or Client.
+	// Peers is Member, Client, or Auto: a client where the stack has five nodes or more of roles that are members, and
+	// a member where it has fewer.
 	Peers string `yaml:"peers"`
 	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera",
 	// "haproxy" or none.

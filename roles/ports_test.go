@@ -68,7 +68,7 @@ func unwritten(manifest *roles.Manifest) map[int]string {
 		}
 	}
 
-	if manifest.Peers == roles.Member {
+	if manifest.Peers == roles.Member || manifest.Peers == roles.Auto {
 		found[roles.PeersPort] = "bootstrap"
 	}
 

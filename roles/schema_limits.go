@@ -20,7 +20,7 @@ func schemaLimits() map[string]jsonschema.Schema {
 		"version":               {"const": 1},
 		"name":                  word(folderName),
 		"includes[]":            word(folderName),
-		"peers":                 {"enum": []string{Member, Client}},
+		"peers":                 {"enum": []string{Member, Client, Auto}},
 		"driver":                {"enum": drivers[1:]}, // the first is none
 		"limits.NAME[]":         word(limitName),
 		"watches.NAME":          word(folderName),

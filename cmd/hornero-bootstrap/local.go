@@ -167,9 +167,10 @@ func printStatus(w io.Writer, s status.Status) {
 	}
 
 	for _, peer := range set.Peers {
-		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n",
+		fmt.Fprintf(w, "  %-12s %-8s %-6s #%-3d %-15s %-14s healthy %-5v alive %v\n",
 			peer.Name,
 			peer.Role,
+			peer.Kind,
 			peer.Incarnation,
 			peer.Address,
 			peer.State,

@@ -202,12 +202,20 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 		return status.Recovery{}, err
 	}
 
+	said, statusErr := r.status(ctx)
+
+	quorum := statusErr == nil && said.PeerSet.Quorum
+
+	// A client never held any of it. Its role in the stack alone does not tell: nodes of a role may be both.
+	if peerset.MemberOnly(name.Kind, name.Role) != nil {
+		return ofClient(name.Node, quorum), nil
+	}
+
 	survivor, err := peers.ReadFolder(r.dir)
 	if err != nil {
 		return status.Recovery{}, err
 	}
 
-	said, statusErr := r.status(ctx)
 	if statusErr == nil && len(said.PeerSet.Voters) > 0 {
 		// The agent asks for the voters more often than dqlite writes them down.
 		survivor.Voters = said.PeerSet.Voters
@@ -220,7 +228,7 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 		Index:     survivor.Index,
 		Role:      survivor.Role,
 		Voters:    survivor.Voters,
-		Quorum:    statusErr == nil && said.PeerSet.Quorum,
+		Quorum:    quorum,
 		Answering: survivor.Answering(ctx, config),
 		Steps:     []string{},
 	}
@@ -233,6 +241,21 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 	return plan, nil
 }
 
+// ofClient is what a node says that is a client of the peer set.
+func ofClient(node string, quorum bool) status.Recovery {
+	plan := status.Recovery{
+		Node:      node,
+		Role:      peerset.KindClient,
+		Quorum:    quorum,
+		Voters:    []string{},
+		Answering: []string{},
+		Steps:     []string{},
+	}
+	plan.Refused = refusal(plan)
+
+	return plan
+}
+
 // refusal is why nothing may be done; "" when it may.
 func refusal(plan status.Recovery) string {
 	majority := len(plan.Voters)/2 + 1
@@ -241,7 +264,7 @@ func refusal(plan status.Recovery) string {
 	case plan.Quorum:
 		return "the peer set has a quorum"
 	case plan.Index == 0:
-		// A spare of dqlite keeps no copy of the store.
+		// A client and a spare of dqlite keep no copy of the store.
 		return "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
 	case len(plan.Answering) >= majority:
 		return fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+

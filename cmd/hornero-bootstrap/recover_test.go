@@ -249,6 +249,45 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	require.Equal(t, 1, s.restart)
 }
 
+func TestAClientHoldsNothingToRecoverFrom(t *testing.T) {
+	ca, err := pki.NewCA("test")
+	require.NoError(t, err)
+
+	pair, err := ca.Issue(pki.Name{
+		Stack:       "test",
+		Role:        "gate",
+		Node:        "gate-1",
+		Incarnation: 1,
+		Kind:        peerset.KindClient,
+	})
+	require.NoError(t, err)
+
+	s := &trio{
+		T:    t,
+		root: t.TempDir(),
+		configs: []peers.Config{{
+			Dir: filepath.Join(t.TempDir(), "none"),
+		}},
+	}
+	s.writeIdentity(ca, pair)
+
+	var out strings.Builder
+	client := s.recoverer("", &out)
+	client.status = func(context.Context) (status.Status, error) {
+		return status.Status{}, nil
+	}
+
+	require.NoError(t, client.run(t.Context(), true, true, false))
+
+	var plan status.Recovery
+	require.NoError(t, json.Unmarshal([]byte(out.String()), &plan))
+	require.Equal(t, "client", plan.Role)
+	require.Equal(t, "gate-1", plan.Node)
+
+	require.ErrorContains(t, client.run(t.Context(), false, false, true), "a client, holds no copy of the peer set")
+	require.Zero(t, s.restart)
+}
+
 // firstWrite closes a channel at the first thing that is written.
 type firstWrite struct {
 	once sync.Once

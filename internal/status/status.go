@@ -158,6 +158,7 @@ func (e Event) Line() string {
 type Peer struct {
 	Name        string            `json:"name"`
 	Role        string            `json:"role"`
+	Kind        string            `json:"kind,omitempty"` // member or client; empty from a node of an older version
 	Incarnation int               `json:"incarnation"`
 	Address     string            `json:"address"`
 	State       string            `json:"state"`
