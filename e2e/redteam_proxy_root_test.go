@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// brokenProxy is the proxy that an attacker holds as root. That its certificate writes into the peer set's store is
-// known and told (docs/architecture.md, what a member's certificate is worth): these rows are how far it goes beyond.
+// brokenProxy is the proxy that an attacker holds as root. With three database nodes it is a member of the peer set.
+// That its certificate writes into the store then is known and told (docs/architecture.md, what a member's certificate
+// is worth): these rows are how far it goes beyond.
 const brokenProxy = "proxy-1"
 
 // attemptsOfAProxy are what root of a proxy tries.

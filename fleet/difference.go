@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -283,7 +284,8 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 
 		reasons = append(reasons, notComparable)
 	case !node.madeOf(want.key, m):
-		reasons = append(reasons, "settings, secrets or rights")
+		madeOf := func(node wantedNode) bool { return node.madeOf(want.key, m) }
+		reasons = append(reasons, cmp.Or(node.changedKind(madeOf), "settings, secrets or rights"))
 	}
 
 	if len(reasons) == 0 {

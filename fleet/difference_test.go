@@ -128,6 +128,28 @@ func nodeComparisons() map[string]comparison {
 			want: []string{"replace node shop-1: settings, secrets or rights"},
 			by:   up,
 		},
+		"it is to be a client": {
+			change: func(want *wanted, _ *found) { want.nodes[0].spec.Peers = "client" },
+			want:   []string{"replace node shop-1: peers: it becomes a client of the peer set"},
+			by:     up,
+		},
+		"it is to be a client, with another setting": {
+			change: func(want *wanted, _ *found) {
+				want.nodes[0].spec.Peers = "client"
+				want.nodes[0].spec.Settings["title"] = "another"
+			},
+			want: []string{"replace node shop-1: settings, secrets or rights"},
+			by:   up,
+		},
+		"it was a client": {
+			change: func(_ *wanted, have *found) {
+				was := testSpec()
+				was.Peers = "client"
+				have.members[0].Made = was.sum("key")
+			},
+			want: []string{"replace node shop-1: peers: it becomes a member of the peer set"},
+			by:   up,
+		},
 		"a Droplet was resized": {
 			change: func(_ *wanted, have *found) { have.members[0].Droplet.SizeSlug = "s-2vcpu-2gb" },
 			want:   []string{"replace node shop-1: size s-2vcpu-2gb -> s-1vcpu-1gb"},

@@ -5,7 +5,6 @@ import (
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/status"
-	"github.com/hornero/hornero/roles"
 )
 
 // markFounded tags the Droplets that may be the founder's once the peer set is there. One of them that is
@@ -16,7 +15,7 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 	var founders []member
 
 	for _, m := range members {
-		mayFound := f.manifest(m.Role).Peers == roles.Member
+		mayFound := f.isMember(m.Node, m.Role, known)
 
 		if known.Founded != "" && mayFound && !m.bears(tag) {
 			founders = append(founders, m)

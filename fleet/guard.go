@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/hornero/hornero/internal/status"
-	"github.com/hornero/hornero/roles"
 )
 
 // minSynced is how many database nodes must be Primary and Synced before one is taken away.
@@ -13,14 +12,16 @@ const minSynced = 2
 // checkLeave refuses to take a node away unless the others do its work without it. It only looks at what is known: the
 // same answers always mean the same.
 //
-// A node of a role whose peers are clients is not looked at here: its successor serves before it goes.
+// A node of a role whose nodes are always clients is not looked at here: its successor serves before it goes.
 func (f *Fleet) checkLeave(name, role string, answers []answer, known status.PeerSet) error {
-	if f.manifest(role).Peers != roles.Member {
+	if !f.mayBeMember(role) {
 		return nil
 	}
 
-	if err := checkConsensus(name, answers, known); err != nil {
-		return err
+	if f.isMember(name, role, known) {
+		if err := f.checkConsensus(name, answers, known); err != nil {
+			return err
+		}
 	}
 
 	if f.isDatabase(role) {
@@ -32,7 +33,7 @@ func (f *Fleet) checkLeave(name, role string, answers []answer, known status.Pee
 
 // checkConsensus refuses to take a member of the peer set away when those that are left could agree on nothing. Who
 // leaves hands a voter's part over to one that stands by, so all members that answer count.
-func checkConsensus(name string, answers []answer, known status.PeerSet) error {
+func (f *Fleet) checkConsensus(name string, answers []answer, known status.PeerSet) error {
 	// Without a quorum there is none to lose; whoever is dead is to be replaced then, too.
 	if !known.Quorum {
 		return nil
@@ -41,7 +42,10 @@ func checkConsensus(name string, answers []answer, known status.PeerSet) error {
 	left := 0
 
 	for _, a := range answers {
-		if a.member.Node != name && a.err == nil && a.status.PeerSet.Founded != "" {
+		m := a.member
+		other := m.Node != name && f.isMember(m.Node, m.Role, known)
+
+		if other && a.err == nil && a.status.PeerSet.Founded != "" {
 			left++
 		}
 	}
@@ -51,7 +55,7 @@ func checkConsensus(name string, answers []answer, known status.PeerSet) error {
 		return nil
 	}
 
-	return fmt.Errorf("take %s away: %w: %d other nodes answer, and the peer set needs %d to agree on anything; "+
+	return fmt.Errorf("take %s away: %w: %d other members answer, and the peer set needs %d to agree on anything; "+
 		"`hornero status` says what they wait for", name, ErrUnsafe, left, need)
 }
 

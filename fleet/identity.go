@@ -140,7 +140,7 @@ func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error
 		Role:        node.Role,
 		Node:        node.Name,
 		Incarnation: incarnation,
-		Kind:        manifest.Peers,
+		Kind:        f.kind(node.Role),
 	}
 
 	own, err := f.issue(stack.StackAuthority, name)

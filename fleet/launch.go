@@ -82,7 +82,7 @@ func (f *Fleet) founder(answers []answer, missing []stack.Node) (string, error) 
 	}
 
 	database := func(node stack.Node) bool { return f.isDatabase(node.Role) }
-	member := func(node stack.Node) bool { return f.manifest(node.Role).Peers == roles.Member }
+	member := func(node stack.Node) bool { return f.kind(node.Role) == roles.Member }
 
 	for _, may := range []func(stack.Node) bool{database, member} {
 		if i := slices.IndexFunc(missing, may); i >= 0 {
@@ -100,21 +100,23 @@ func (f *Fleet) founder(answers []answer, missing []stack.Node) (string, error) 
 
 // hasFounder tells a member of consensus that may found the peer set, or is in one that was founded.
 func (f *Fleet) hasFounder(a answer) bool {
-	if f.manifest(a.member.Role).Peers != roles.Member {
+	if !f.mayBeMember(a.member.Role) {
 		return false
 	}
 
 	tags := a.member.Droplet.Tags
 	tagged := slices.Contains(tags, f.tag(founderTag)) || slices.Contains(tags, cloudinit.FoundedTag(f.Stack.Name))
 
-	return tagged || a.err == nil && a.status.PeerSet.Founded != ""
+	known := a.status.PeerSet
+
+	return tagged || a.err == nil && known.Founded != "" && f.isMember(a.member.Node, a.member.Role, known)
 }
 
 // consensus lists the VPC addresses of Droplets that are or will be members of consensus.
 func (f *Fleet) consensus(members []member) []string {
 	var addresses []string
 	for _, m := range members {
-		if f.manifest(m.Role).Peers != roles.Member {
+		if f.kind(m.Role) != roles.Member {
 			continue
 		}
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/status"
 )
 
@@ -307,6 +308,12 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 		w.known[node] = max(w.known[node], document.Incarnation)
 	}
 
+	// It takes its time, and a large stack is asked often.
+	launched := launch{node, document.Incarnation}
+	if _, known := w.kinds[launched]; !known {
+		w.kinds[launched] = w.kindOf(document)
+	}
+
 	said := status.Status{
 		Stack:       document.Stack,
 		Node:        node,
@@ -363,6 +370,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	for _, name := range slices.Sorted(maps.Keys(w.known)) {
 		peer := status.Peer{
 			Name:        name,
+			Kind:        w.kinds[launch{name, w.known[name]}],
 			Incarnation: w.known[name],
 		}
 		if name == w.twin {
@@ -373,6 +381,22 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	}
 
 	return said
+}
+
+// kindOf is what a node's certificate says that it is in the peer set.
+func (w *world) kindOf(document cloudinit.Node) string {
+	certificate, err := pki.ParseCertificate(document.TLS.Certificate)
+	if err != nil {
+		w.t.Error(err)
+		return ""
+	}
+
+	name, err := pki.NameOf(certificate)
+	if err != nil {
+		w.t.Error(err)
+	}
+
+	return name.Kind
 }
 
 // peerSet is the one that all nodes are in.

@@ -212,7 +212,7 @@ type survivorAnswer struct {
 func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswer {
 	var asked []member
 	for _, m := range members {
-		if f.manifest(m.Role).Peers == roles.Member {
+		if f.mayBeMember(m.Role) {
 			asked = append(asked, m)
 		}
 	}
@@ -230,6 +230,11 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswe
 
 	_ = group.Wait() // each answer carries its own error
 
+	// What it was launched as only the node itself is sure of: no peer set may be left that tells.
+	said = slices.DeleteFunc(said, func(one survivorAnswer) bool {
+		return one.err == nil && one.recovery.Role == roles.Client
+	})
+
 	// A member without a Droplet is lost as well, and must be named to whoever agrees.
 	for _, name := range f.missingMembers(members) {
 		said = append(said, survivorAnswer{node: name, err: ErrNoDroplet})
@@ -243,7 +248,7 @@ func (f *Fleet) missingMembers(members []member) []string {
 	var names []string
 	for _, node := range f.Stack.All() {
 		_, there := find(members, node.Name)
-		if !there && f.manifest(node.Role).Peers == roles.Member {
+		if !there && f.kind(node.Role) == roles.Member {
 			names = append(names, node.Name)
 		}
 	}

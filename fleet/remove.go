@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/hornero/hornero/internal/status"
-	"github.com/hornero/hornero/roles"
 )
 
 // leftover tells a node that no group of stack.yaml has: it was scaled away, or a roll made it.
@@ -31,7 +30,7 @@ func (f *Fleet) leftovers(members []member) []member {
 		switch {
 		case f.isDatabase(m.Role):
 			return 2
-		case f.manifest(m.Role).Peers == roles.Member:
+		case f.mayBeMember(m.Role):
 			return 1
 		}
 
@@ -133,7 +132,7 @@ func (f *Fleet) remove(ctx context.Context, m member) error {
 // one goes, too.
 func (f *Fleet) checkRemove(m member, answers []answer, known status.PeerSet) error {
 	if !slices.ContainsFunc(f.Stack.All(), nodeOf(m.Role)) {
-		return checkConsensus(m.Node, answers, known)
+		return f.checkConsensus(m.Node, answers, known)
 	}
 
 	// No successor takes its place: also a client must not be the last.
@@ -150,19 +149,20 @@ var errNobodyForgets = errors.New("no member of the peer set takes it; `hornero 
 // forget declares a node gone: nobody waits for it after the next outage, and its name is free.
 func (f *Fleet) forget(ctx context.Context, name string, answers []answer) error {
 	problem := errNobodyForgets
+	known := newest(answers)
 
 	// A peer set that was never founded knows nobody.
-	if newest(answers).Founded == "" {
+	if known.Founded == "" {
 		return nil
 	}
 
-	if !knows(newest(answers), name) {
+	if !knows(known, name) {
 		return nil
 	}
 
 	for _, a := range answers {
 		m := a.member
-		if a.err != nil || m.Node == name || f.manifest(m.Role).Peers != roles.Member {
+		if a.err != nil || m.Node == name || !f.isMember(m.Node, m.Role, known) {
 			continue
 		}
 

@@ -52,10 +52,10 @@ func TestADatabaseNodeIsNotScaledAwayUnasked(t *testing.T) {
 	t.Parallel()
 
 	w := newWorldOf(t, tlsText, nil)
-	w.scale("db", 5)
+	w.scale("db", 7)
 	w.mustUp()
 
-	w.scale("db", 3)
+	w.scale("db", 5)
 	require.ErrorIs(t, w.up(), fleet.ErrNotConfirmed)
 	require.Empty(t, w.history)
 
@@ -63,10 +63,10 @@ func TestADatabaseNodeIsNotScaledAwayUnasked(t *testing.T) {
 	w.mustUp()
 	require.Len(t, *asked, 2)
 	require.Equal(t, []string{
-		"drain db-5", "forget db-5", "destroy db-5/1",
-		"drain db-4", "forget db-4", "destroy db-4/1",
+		"drain db-7", "forget db-7", "destroy db-7/1",
+		"drain db-6", "forget db-6", "destroy db-6/1",
 	}, w.history, "the highest number first, one after the other")
-	w.awaitDroplets(7)
+	w.awaitDroplets(9)
 	w.nothingToDo()
 }
 

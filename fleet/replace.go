@@ -49,9 +49,9 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	return f.replace(ctx, node)
 }
 
-// isAlone tells a member of the peer set that is the only node of its role.
+// isAlone tells the only node of a role whose nodes are gone before their successors take their names.
 func (f *Fleet) isAlone(node stack.Node) bool {
-	return f.manifest(node.Role).Peers == roles.Member && f.isOnly(node)
+	return f.mayBeMember(node.Role) && f.isOnly(node)
 }
 
 // isOnly tells the only node of its role.

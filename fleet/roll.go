@@ -114,7 +114,7 @@ func (f *Fleet) checkRoll(roll Roll) error {
 		return err
 	}
 
-	member := f.manifest(roll.Role).Peers == roles.Member
+	member := f.mayBeMember(roll.Role)
 	balanced := len(f.trafficTags(roll.Role)) > 0
 
 	switch {
@@ -424,7 +424,7 @@ func (f *Fleet) rollAll(ctx context.Context) error {
 func (f *Fleet) rollOrder() []string {
 	rank := func(role string) int {
 		switch {
-		case f.manifest(role).Peers != roles.Member:
+		case f.kind(role) != roles.Member:
 			return 2
 		case f.isDatabase(role):
 			return 1

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -38,6 +39,9 @@ type spec struct {
 
 	// SSHKeys are the fingerprints of the account's keys that it was given, sorted.
 	SSHKeys []string `yaml:"ssh_keys,omitempty"`
+
+	// Peers is roles.Client where the role's nodes may be members, and are not as the stack has enough of them.
+	Peers string `yaml:"peers,omitempty"`
 
 	// Written as in the node's document, where a new key with nothing to say is left out.
 	Roles     map[string]cloudinit.Rights `yaml:"roles"`
@@ -82,12 +86,19 @@ func (f *Fleet) spec(ctx context.Context, node stack.Node, image int) (spec, err
 		node.Role: lasting.Roles[node.Role],
 	}
 
+	// For the others their rights say it, and sums without it stay as they were.
+	peers := ""
+	if f.mayBeMember(node.Role) && f.kind(node.Role) == roles.Client {
+		peers = roles.Client
+	}
+
 	return spec{
 		Image:       image,
 		Size:        node.Size,
 		Region:      f.Stack.Region,
 		Authorities: authorities,
 		SSHKeys:     keys,
+		Peers:       peers,
 		Roles:       rights,
 		Databases:   lasting.Databases,
 		Settings:    lasting.Settings,

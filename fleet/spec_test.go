@@ -34,6 +34,7 @@ func TestASpecHasTheSameSumForEver(t *testing.T) {
 		"region":      func(s *spec) { s.Region = "nyc3" },
 		"authorities": func(s *spec) { s.Authorities[0] = "another" },
 		"roles":       func(s *spec) { s.Roles["shop"] = cloudinit.Rights{Peers: "member"} },
+		"peers":       func(s *spec) { s.Peers = "client" },
 		"databases":   func(s *spec) { s.Databases[0].Grants = "SELECT" },
 		"settings":    func(s *spec) { s.Settings["title"] = "Shop" },
 		"secrets":     func(s *spec) { s.Secrets["shop.password"] = "another" },

@@ -73,7 +73,8 @@ type world struct {
 	programs []string       // that tell a node's status, with the node
 
 	// What nodes say.
-	known     map[string]int // the peer set: the newest incarnation of each node
+	known     map[string]int    // the peer set: the newest incarnation of each node
+	kinds     map[launch]string // what each was launched as
 	era       int
 	forgotten map[string]int // declared gone
 	events    []status.Event
@@ -108,6 +109,12 @@ type world struct {
 	mayFound  func(cloudinit.Node) bool
 }
 
+// launch is an incarnation of a node.
+type launch struct {
+	node        string
+	incarnation int
+}
+
 func newWorld(t *testing.T) *world {
 	return newWorldOf(t, text, nil)
 }
@@ -121,6 +128,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		machines:  map[int]api.Machine{},
 		off:       map[int]bool{},
 		known:     map[string]int{},
+		kinds:     map[launch]string{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
 		mayFound:  func(document cloudinit.Node) bool { return document.Found },

@@ -107,7 +107,7 @@ func (s *Stack) Rights(manifests map[string]*roles.Manifest) map[string]cloudini
 	rights := map[string]cloudinit.Rights{}
 	for _, manifest := range s.usedManifests(manifests) {
 		rights[manifest.Name] = cloudinit.Rights{
-			Peers:  manifest.Peers,
+			Peers:  mostOf(manifest),
 			Driver: manifest.Driver,
 			Leases: manifest.Leases,
 		}

@@ -154,7 +154,7 @@ func rank(manifest *roles.Manifest) int {
 	switch {
 	case manifest.Driver == roles.DriverGalera:
 		return 0
-	case manifest.Peers == roles.Member:
+	case mostOf(manifest) == roles.Member:
 		return 1
 	default:
 		return 2

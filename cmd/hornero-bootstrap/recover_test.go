@@ -277,14 +277,26 @@ func TestAClientHoldsNothingToRecoverFrom(t *testing.T) {
 		return status.Status{}, nil
 	}
 
-	require.NoError(t, client.run(t.Context(), true, true, false))
+	err = client.run(
+		t.Context(),
+		true,
+		true,
+		false,
+	)
+	require.NoError(t, err)
 
 	var plan status.Recovery
 	require.NoError(t, json.Unmarshal([]byte(out.String()), &plan))
 	require.Equal(t, "client", plan.Role)
 	require.Equal(t, "gate-1", plan.Node)
 
-	require.ErrorContains(t, client.run(t.Context(), false, false, true), "a client, holds no copy of the peer set")
+	err = client.run(
+		t.Context(),
+		false,
+		false,
+		true,
+	)
+	require.ErrorContains(t, err, "a client, holds no copy of the peer set")
 	require.Zero(t, s.restart)
 }
 
