@@ -135,6 +135,9 @@ function hornero_media_folder($uploads) {
 }
 add_filter('upload_dir', 'hornero_media_folder', 999);
 
+/** Uploads are where the image has them. The folder that an old site's plugin wrote down is on another machine. */
+add_filter('pre_option_upload_path', '__return_empty_string');
+
 /** A file that is not on this node is deleted all the same. */
 function hornero_media_delete($file) {
 	$path = hornero_media_path($file);
