@@ -164,7 +164,9 @@ func (i *importer) one(header *tar.Header, body io.Reader) error {
 }
 
 func (i *importer) settle(ctx context.Context) error {
-	if err := settle(ctx, i.socket, i.batch); err != nil {
+	// The daemon goes on trying what it could not keep.
+	err := again(ctx, DefaultPause, func() error { return settle(ctx, i.socket, i.batch) })
+	if err != nil {
 		return err
 	}
 

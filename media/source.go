@@ -82,9 +82,9 @@ func readSourceInput(in io.Reader, bucket string) (sourceInput, error) {
 }
 
 // again tries until something is done, or until to try again is of no use.
-func (s *source) again(ctx context.Context, do func() error) error {
-	wait := s.pause
+func (s *source) again(ctx context.Context, do func() error) error { return again(ctx, s.pause, do) }
 
+func again(ctx context.Context, wait time.Duration, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
 		if err == nil || try == maxTries || ctx.Err() != nil || space.IsLasting(err) || isLocalFault(err) {
