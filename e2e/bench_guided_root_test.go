@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -192,6 +193,9 @@ func (g *guided) play(limit string) {
 		"ANSIBLE_PRIVATE_KEY_FILE="+filepath.Join(g.folder, "key"),
 		"ANSIBLE_SSH_RETRIES=20",
 	)
+
+	// It ends with the test, also with one that is interrupted.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 
 	output, err := command.StdoutPipe()
 	require.NoError(g.t, err)
