@@ -48,70 +48,12 @@ type domainShape struct {
 
 // showDomain shows a domain as it is once its zone is served.
 func showDomain(domain state.Domain) domainShape {
-	zone := zoneFile(domain)
+	zone := domain.ZoneFile()
 	return domainShape{
 		Name:     domain.Name,
 		TTL:      &domain.TTL,
 		ZoneFile: &zone,
 	}
-}
-
-// zoneFile is the zone as RFC 1035 writes it.
-func zoneFile(domain state.Domain) string {
-	name := domain.Name
-	var text strings.Builder
-
-	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n", name, domain.TTL)
-	fmt.Fprintf(&text, "%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d ", name, name, domain.Created.Unix())
-	text.WriteString("10800 3600 604800 1800\n")
-
-	for _, record := range domain.Records {
-		owner := fullName(name, record.Name)
-		data := zoneData(name, record)
-		fmt.Fprintf(&text, "%s. %d IN %s %s\n", owner, record.TTL, record.Type, data)
-	}
-
-	return text.String()
-}
-
-// zoneData is the data of a record as a zone file has it: names of hosts end with a dot there.
-func zoneData(domain string, record state.Record) string {
-	data := record.Data
-	if namesHost(record.Type) {
-		data = fullName(domain, data) + "."
-
-		// the API shows names of hosts without the last dot
-		if record.Data != "@" {
-			data = record.Data + "."
-		}
-	}
-
-	switch record.Type {
-	case "MX":
-		return fmt.Sprintf("%d %s", *record.Priority, data)
-	case "SRV":
-		return fmt.Sprintf("%d %d %d %s", *record.Priority, *record.Weight, *record.Port, data)
-	case "CAA":
-		return fmt.Sprintf("%d %s %q", *record.Flags, *record.Tag, record.Data)
-	case "TXT":
-		return fmt.Sprintf("%q", record.Data)
-	}
-
-	return data
-}
-
-// fullName is a record's name with its domain's.
-func fullName(domain, name string) string {
-	if name == "@" {
-		return domain
-	}
-
-	return name + "." + domain
-}
-
-// namesHost tells whether a record's data is the name of a host, and may end with a dot that is not shown again.
-func namesHost(kind string) bool {
-	return slices.Contains([]string{"CNAME", "MX", "NS", "SRV", "CAA"}, kind)
 }
 
 func (z *zones) listDomains(r *http.Request) (*reply, error) {

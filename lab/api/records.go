@@ -42,7 +42,7 @@ func (b *recordRequest) apply(domain *state.Domain, record state.Record) (state.
 	}
 
 	// DigitalOcean shows names of hosts without the last dot; Terraform adds it again
-	if namesHost(record.Type) && record.Data != "@" {
+	if record.NamesHost() && record.Data != "@" {
 		record.Data = strings.TrimSuffix(record.Data, ".")
 	}
 
@@ -164,7 +164,7 @@ func (z *zones) listRecords(r *http.Request) (*reply, error) {
 
 	for _, record := range domain.Records {
 		kindFits := kind == "" || strings.EqualFold(kind, record.Type)
-		nameFits := name == "" || name == fullName(domain.Name, record.Name)
+		nameFits := name == "" || name == domain.FullName(record.Name)
 
 		if kindFits && nameFits {
 			shown = append(shown, record)
