@@ -8,12 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/acme"
@@ -46,13 +46,7 @@ func newWorld(t *testing.T, names ...string) *world {
 	t.Cleanup(visitors.Close)
 
 	w.authority, err = lab.New(lab.Config{
-		Lookup: func(name string) []netip.Addr {
-			if strings.HasSuffix(name, ".nowhere.example") {
-				return nil
-			}
-
-			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
-		},
+		Names:  dns.HandlerFunc(leadHere),
 		Port:   visitors.Listener.Addr().(*net.TCPAddr).Port,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -71,6 +65,32 @@ func newWorld(t *testing.T, names ...string) *world {
 	}
 
 	return w
+}
+
+// leadHere has all names at this computer but those that are nowhere.
+func leadHere(w dns.ResponseWriter, asked *dns.Msg) {
+	answer := new(dns.Msg)
+	answer.SetReply(asked)
+
+	question := asked.Question[0]
+
+	switch {
+	case strings.HasSuffix(question.Name, ".nowhere.example."):
+		answer.Rcode = dns.RcodeNameError
+
+	case question.Qtype == dns.TypeA:
+		answer.Answer = []dns.RR{&dns.A{
+			Hdr: dns.RR_Header{
+				Name:   question.Name,
+				Rrtype: dns.TypeA,
+				Class:  dns.ClassINET,
+			},
+			A: net.IPv4(127, 0, 0, 1),
+		}}
+	}
+
+	// An error means that nobody asks any more.
+	_ = w.WriteMsg(answer)
 }
 
 // serve answers challenges as the edge does: by the token that is asked for, whatever it is.

@@ -5,12 +5,11 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hornero/hornero/lab/acme"
 	"github.com/hornero/hornero/lab/api"
-	"github.com/hornero/hornero/lab/state"
+	"github.com/hornero/hornero/lab/nameserver"
 )
 
 // acmePort is where Droplets reach the ACME server, on the gateway: pebble's own.
@@ -25,7 +24,7 @@ type ACMEURLs struct {
 // startACME serves the ACME server on loopback, and at the lab's gateway for Droplets.
 func (l *lab) startACME() error {
 	server, err := acme.New(acme.Config{
-		Lookup: func(name string) []netip.Addr { return addressesOf(l.store.View(), name) },
+		Names:  nameserver.Handler(l.store.View),
 		Logger: l.logger,
 	})
 	if err != nil {
@@ -62,59 +61,4 @@ func (l *lab) startACME() error {
 	}
 
 	return nil
-}
-
-// mostAliases is how many names may lead to each other, one after the other.
-const mostAliases = 8
-
-// addressesOf are the addresses that the account's domains have for a name.
-func addressesOf(d *state.Document, name string) []netip.Addr {
-	for range mostAliases {
-		found, alias := lookupRecord(d, name)
-		if alias == "" {
-			return found
-		}
-
-		name = alias
-	}
-
-	return nil
-}
-
-// lookupRecord finds a name's addresses, or the name that it stands for.
-func lookupRecord(d *state.Document, name string) (found []netip.Addr, alias string) {
-	for _, domain := range d.Domains {
-		for _, record := range domain.Records {
-			if fullName(record.Name, domain.Name) != name {
-				continue
-			}
-
-			switch record.Type {
-			case "A", "AAAA":
-				// the API has let no other text in
-				if address, err := netip.ParseAddr(record.Data); err == nil {
-					found = append(found, address)
-				}
-
-			case "CNAME":
-				alias = fullName(record.Data, domain.Name)
-			}
-		}
-	}
-
-	return found, alias
-}
-
-// fullName is a record's name, or what a CNAME says, as resolvers ask for it.
-func fullName(name, domain string) string {
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-
-	switch {
-	case name == "@":
-		return domain
-	case name == domain, strings.HasSuffix(name, "."+domain), strings.Contains(name, "."):
-		return name
-	}
-
-	return name + "." + domain
 }

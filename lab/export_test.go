@@ -1,10 +1,6 @@
 package lab
 
-import (
-	"net/netip"
-
-	"github.com/hornero/hornero/lab/state"
-)
+import "net/netip"
 
 // ChooseRange shows the tests how a lab's range is chosen; claim says what is free on this computer.
 func (f Folder) ChooseRange(public netip.Prefix, claim func(netip.Prefix) error) (netip.Prefix, error) {
@@ -48,6 +44,3 @@ func (f Folder) StartedFor(stackFile string) error {
 
 	return f.keepSettings(kept)
 }
-
-// AddressesOf is what the lab's ACME server finds of a name.
-func AddressesOf(d *state.Document, name string) []netip.Addr { return addressesOf(d, name) }

@@ -130,7 +130,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		return nil, err
 	}
 
-	if err := errors.Join(l.startSpaces(), l.startACME()); err != nil {
+	if err := errors.Join(l.startSpaces(), l.startACME(), l.startNames()); err != nil {
 		l.services.close()
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,7 @@ func TestLifeOfALab(t *testing.T) {
 		"apt-get -qq update && apt-get install -y -qq --no-install-recommends hello && hello",
 	)
 	b.run(one, "echo kept > /root/kept && sync")
+	b.namesAreFound(one)
 
 	two := b.snapshotBecomesADroplet(one)
 	b.dropletsOutliveTheLab(one)
@@ -59,6 +61,35 @@ func TestLifeOfALab(t *testing.T) {
 
 		return err
 	})
+}
+
+// namesAreFound adds a domain to the account, and asks for names of it in a Droplet that booted before.
+func (b *bench) namesAreFound(one *godo.Droplet) {
+	b.Helper()
+
+	_, _, err := b.client.Domains.Create(b.Context(), &godo.DomainCreateRequest{
+		Name:      "example.test",
+		IPAddress: "198.51.100.77",
+	})
+	require.NoError(b, err)
+	b.prints(one, "getent ahostsv4 example.test | awk '/STREAM/ {print $1}'", "198.51.100.77")
+	b.prints(one, "getent hosts www.example.test || echo none", "none")
+
+	// It is asked for anew each time: nobody keeps that there was none.
+	_, _, err = b.client.Domains.CreateRecord(b.Context(), "example.test", &godo.DomainRecordEditRequest{
+		Type: "CNAME",
+		Name: "www",
+		Data: "@",
+		TTL:  30,
+	})
+	require.NoError(b, err)
+	b.prints(one, "getent ahostsv4 www.example.test | awk '/STREAM/ {print $1}'", "198.51.100.77")
+
+	// Nothing beyond the account is known, and nobody waits for it.
+	b.prints(one, "timeout 3 getent hosts www.example.com; echo $?", "2")
+
+	gateway := netip.MustParsePrefix(b.public).Addr().Next().String()
+	b.prints(one, "curl -sf http://169.254.169.254/metadata/v1/dns/nameservers", gateway)
 }
 
 func (b *bench) snapshotBecomesADroplet(one *godo.Droplet) *godo.Droplet {

@@ -18,17 +18,19 @@ import (
 	"github.com/hornero/hornero/lab/machine"
 	"github.com/hornero/hornero/lab/metadata"
 	"github.com/hornero/hornero/lab/mirror"
+	"github.com/hornero/hornero/lab/nameserver"
 	"github.com/hornero/hornero/lab/state"
 )
 
-// services are what serves a lab's Droplets beside the API: the metadata service, the package mirror and the load
-// balancers.
+// services are what serves a lab's Droplets beside the API: the metadata service, the package mirror, the load
+// balancers and the name server.
 type services struct {
 	balancers  *hostBalancers
 	vendorData string
 	sources    *sources
 	servers    []*http.Server
 	acme       *acme.Server
+	names      *nameserver.Server
 }
 
 func (l *lab) startServices() (*services, error) {
@@ -130,6 +132,10 @@ func (s *services) close() {
 	if s.acme != nil {
 		s.acme.Close()
 	}
+
+	if s.names != nil {
+		s.names.Close()
+	}
 }
 
 // lookup finds what the Droplet of an address is told about itself.
@@ -159,6 +165,7 @@ func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorDat
 		PublicKeys: droplet.PublicKeys,
 		Tags:       droplet.Tags,
 		Features:   droplet.Features,
+		Resolvers:  host.Resolvers(droplet.Public),
 		Public:     publicInterface(host, droplet),
 		Private: metadata.Interface{
 			Address: netip.PrefixFrom(droplet.Private, droplet.Network.Bits()),

@@ -1,15 +1,16 @@
 // Package acme is the lab's ACME server: pebble, in the lab's own process. It asks names for their answers as
-// Let's Encrypt does, by HTTP on port 80, and finds them in the lab's domains. It keeps nothing on disk: after a
+// Let's Encrypt does, by HTTP on port 80, and finds them as the lab's Droplets do. It keeps nothing on disk: after a
 // restart of the lab no account is known, and the authority is another one.
 //
 // It must not know the lab's API, nor who orders certificates.
 package acme
 
 import (
+	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,9 @@ import (
 	"github.com/letsencrypt/pebble/v2/db"
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
+	"github.com/miekg/dns"
+
+	"github.com/hornero/hornero/lab/nameserver"
 )
 
 // DirectoryPath is where clients begin.
@@ -47,8 +51,7 @@ const DefaultPort = 80
 
 // Config is what a server needs.
 type Config struct {
-	// Lookup finds the addresses of a name; none: the name is unknown.
-	Lookup func(name string) []netip.Addr
+	Names  dns.Handler   // answers for the names that certificates are for
 	Port   int           // where names are asked; 0: DefaultPort
 	Life   time.Duration // of certificates; 0: DefaultLife
 	Logger *slog.Logger
@@ -57,7 +60,7 @@ type Config struct {
 // Server is an ACME server. What is true of it is told by its counters.
 type Server struct {
 	handler  http.Handler
-	resolver *resolver
+	resolver *nameserver.Server
 	faults   atomic.Pointer[Fault]
 	orders   atomic.Int64
 	issued   atomic.Int64
@@ -81,9 +84,10 @@ func New(config Config) (*Server, error) {
 		config.Life = DefaultLife
 	}
 
-	resolver, err := newResolver(config.Lookup)
+	// Pebble asks for names by TCP alone.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen for names: %w", err)
 	}
 
 	// Pebble reads this when it is made. Its pauses would only make tests slow.
@@ -91,6 +95,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 
+	s := &Server{resolver: nameserver.Serve(config.Names, listener, nil)}
 	logger := log.New(debugWriter{config.Logger}, "", 0)
 	store := db.NewMemoryStore()
 	authority := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{Profile: {
@@ -98,10 +103,9 @@ func New(config Config) (*Server, error) {
 		ValidityPeriod: uint64(config.Life / time.Second),
 	}})
 	// No challenge over TLS is offered to anybody of ours, so its port does not matter.
-	validator := va.New(logger, config.Port, config.Port, false, resolver.address(), store)
+	validator := va.New(logger, config.Port, config.Port, false, listener.Addr().String(), store)
 	front := wfe.New(logger, store, validator, authority, []string{"lab.invalid"}, false, false, 1, 1)
 
-	s := &Server{resolver: resolver}
 	s.handler = s.routes(front.Handler(), front.ManagementHandler())
 
 	return s, nil
@@ -148,7 +152,7 @@ func (s *Server) Issued() int { return int(s.issued.Load()) }
 func (s *Server) Break(fault *Fault) { s.faults.Store(fault) }
 
 // Close ends the resolver.
-func (s *Server) Close() error { return s.resolver.close() }
+func (s *Server) Close() error { return s.resolver.Close() }
 
 // noted is an answer whose status is known afterwards.
 type noted struct {

@@ -181,7 +181,10 @@ func (h *Host) freshUpper(droplet Droplet) error {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
 
-	if err := writeSeed(temporary, droplet); err != nil {
+	if err := errors.Join(
+		writeSeed(temporary, droplet),
+		h.writeResolver(temporary, droplet),
+	); err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
 

@@ -16,3 +16,11 @@ func MakeNamespace(name string) error { return makeNamespace(name) }
 
 // RemoveNamespace takes its name away.
 func RemoveNamespace(name string) error { return removeNamespace(name) }
+
+// WriteResolver tells a Droplet whose disk is at root whom it asks for names.
+func (h *Host) WriteResolver(root string, droplet Droplet) error {
+	return h.writeResolver(root, droplet)
+}
+
+// FinishLayer makes a folder a layer.
+func (h *Host) FinishLayer(folder, layer string) error { return h.finishLayer(folder, layer) }

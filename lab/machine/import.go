@@ -76,7 +76,7 @@ func (h *Host) Import(ctx context.Context, name, url string) (image Image, disk 
 		return Image{}, 0, err
 	}
 
-	if err := finishLayer(temporary, layer); err != nil {
+	if err := h.finishLayer(temporary, layer); err != nil {
 		return Image{}, 0, err
 	}
 

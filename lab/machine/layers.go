@@ -143,7 +143,7 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 		return Image{}, fmt.Errorf("copy the disk of Droplet %d: %w", droplet.ID, err)
 	}
 
-	if err := finishLayer(temporary, layer); err != nil {
+	if err := h.finishLayer(temporary, layer); err != nil {
 		return Image{}, err
 	}
 
@@ -191,7 +191,7 @@ func (h *Host) release(id int) error {
 }
 
 // finishLayer makes a folder a layer, and takes out of it what the lab put there for one Droplet.
-func finishLayer(folder, layer string) error {
+func (h *Host) finishLayer(folder, layer string) error {
 	if err := os.Rename(folder, layer); err != nil {
 		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 	}
@@ -201,6 +201,10 @@ func finishLayer(folder, layer string) error {
 		if err := os.RemoveAll(filepath.Join(layer, own)); err != nil {
 			return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 		}
+	}
+
+	if err := h.dropResolver(layer); err != nil {
+		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 	}
 
 	return unlinkClock(layer)

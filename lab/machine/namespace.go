@@ -206,6 +206,16 @@ func (h *Host) Listen(network, address string) (listener net.Listener, err error
 	return listener, err
 }
 
+// ListenPacket is Listen for datagrams.
+func (h *Host) ListenPacket(network, address string) (connection net.PacketConn, err error) {
+	err = within(h.fabric(), func() error {
+		connection, err = net.ListenPacket(network, address)
+		return err
+	})
+
+	return connection, err
+}
+
 // Dial connects from the fabric.
 func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return dial(ctx, h.fabric(), network, address)

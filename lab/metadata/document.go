@@ -58,7 +58,7 @@ func document(info Info) wire {
 		Address: text(info.ReservedIP),
 	}}
 
-	// The lab serves no names, and gives a Droplet its addresses before it boots instead of by DHCP.
+	// The lab gives a Droplet its addresses before it boots instead of by DHCP.
 	d := wire{
 		DropletID:  info.ID,
 		Hostname:   info.Hostname,
@@ -67,7 +67,7 @@ func document(info Info) wire {
 		PublicKeys: list(info.PublicKeys),
 		Region:     info.Region,
 		Tags:       list(info.Tags),
-		DNS:        wireDNS{[]string{}},
+		DNS:        wireDNS{texts(info.Resolvers)},
 		Interfaces: map[string][]wireInterface{},
 		FloatingIP: reserved,
 		ReservedIP: reserved,

@@ -24,6 +24,7 @@ type Info struct {
 	PublicKeys []string
 	Tags       []string
 	Features   []string
+	Resolvers  []netip.Addr // whom it asks for names
 	Public     Interface
 	Private    Interface
 	ReservedIP netip.Addr // the zero Addr when none is assigned
@@ -170,7 +171,7 @@ func tree(info Info) folder {
 		{"region", leaf(info.Region)},
 
 		{"interfaces", interfaces(info)},
-		{"dns", folder{{"nameservers", leaf("")}}},
+		{"dns", folder{{"nameservers", lines(texts(info.Resolvers))}}},
 		{"floating_ip", reservedIP(info)},
 		{"reserved_ip", reservedIP(info)},
 
@@ -296,6 +297,16 @@ func netmask(prefix netip.Prefix) string {
 		byte(mask >> 8),
 		byte(mask),
 	}).String()
+}
+
+// texts is never nil: it is a list in JSON, too.
+func texts(addresses []netip.Addr) []string {
+	all := []string{}
+	for _, address := range addresses {
+		all = append(all, address.String())
+	}
+
+	return all
 }
 
 func text(address netip.Addr) string {

@@ -23,6 +23,7 @@ func info() metadata.Info {
 		PublicKeys: []string{"ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"},
 		Tags:       []string{"hornero", "hornero:blog:role:web"},
 		Features:   []string{"private_networking"},
+		Resolvers:  []netip.Addr{netip.MustParseAddr("198.51.100.1")},
 
 		Public: metadata.Interface{
 			Address: netip.MustParsePrefix("198.51.100.10/24"),
@@ -75,6 +76,7 @@ func TestLeavesAndIndexes(t *testing.T) {
 		"/metadata/v1/interfaces/private/0/ipv4/netmask":       "255.255.240.0",
 		"/metadata/v1/interfaces/private/0/mac":                "02:00:0a:6c:00:0a",
 
+		"/metadata/v1/dns/nameservers":             "198.51.100.1",
 		"/metadata/v1/reserved_ip/ipv4/active":     "false",
 		"/metadata/v1/features/private_networking": "true",
 	} {
@@ -135,7 +137,7 @@ func TestDocument(t *testing.T) {
 			"private": [{"mac": "02:00:0a:6c:00:0a", "type": "private",
 				"ipv4": {"ip_address": "10.108.0.10", "netmask": "255.255.240.0", "gateway": "10.108.0.1"}}]
 		},
-		"dns": {"nameservers": []},
+		"dns": {"nameservers": ["198.51.100.1"]},
 		"floating_ip": {"ipv4": {"active": false}},
 		"reserved_ip": {"ipv4": {"active": false}},
 		"features": {"dhcp_enabled": false, "private_networking": true}
