@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -60,14 +61,20 @@ func connect(ctx context.Context, job Job) (*client, error) {
 			MACKey: job.Binding.Key,
 		}
 		if err := account.SetExternalAccountBinding(ctx, c.acme, binding); err != nil {
-			return c, fmt.Errorf(
-				"bind the account: %w",
-				err,
-			)
+			return c, bindingProblem(err)
 		}
 	}
 
-	if c.account, err = c.acme.NewAccount(ctx, account); err != nil {
+	c.account, err = c.acme.NewAccount(ctx, account)
+
+	if isProblem(err, protocol.ProblemTypeExternalAccountRequired) {
+		return c, &Problem{
+			Kind: KindRefused,
+			Text: "the authority wants an account that it knows already: get a key id and its key there (eab)",
+		}
+	}
+
+	if err != nil {
 		return c, fmt.Errorf(
 			"register the account: %w",
 			err,
@@ -75,6 +82,21 @@ func connect(ctx context.Context, job Job) (*client, error) {
 	}
 
 	return c, nil
+}
+
+// bindingProblem tells a key that is none from an authority that does not say where accounts are made.
+func bindingProblem(err error) error {
+	err = fmt.Errorf("bind the account: %w", err)
+
+	var decode base64.CorruptInputError
+	if !errors.As(err, &decode) {
+		return err
+	}
+
+	return &Problem{
+		Kind: KindWrong,
+		Text: "the key of the account that the authority knows is no base64url",
+	}
 }
 
 // unregistered is a client that can ask for what everybody may see.

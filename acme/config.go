@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/hornero/hornero/internal/certificates"
 	"github.com/hornero/hornero/internal/derived"
@@ -65,6 +66,10 @@ func check(c Config) error {
 		return fmt.Errorf("%w: the address is none", ErrConfig)
 	}
 
+	if r.Fallback != nil && r.Fallback.Directory == "" {
+		return fmt.Errorf("%w: a second authority needs a directory", ErrConfig)
+	}
+
 	for _, wanted := range r.Certificates {
 		if wanted.Name == "" || len(wanted.Names) == 0 {
 			return fmt.Errorf("%w: a certificate needs a name, and names that it is for", ErrConfig)
@@ -75,7 +80,7 @@ func check(c Config) error {
 }
 
 // job is the job of a certificate, before anything is known of it.
-func jobOf(c Config, wanted Wanted) (Job, error) {
+func jobOf(c Config, wanted Wanted, fallback bool) (Job, error) {
 	key, err := derived.Account(report.Secret(c.Secret))
 	if err != nil {
 		return Job{}, err
@@ -86,12 +91,34 @@ func jobOf(c Config, wanted Wanted) (Job, error) {
 		return Job{}, err
 	}
 
-	return Job{
+	job := Job{
 		Directory: c.Request.Directory,
 		Authority: c.Request.Authority,
 		Email:     c.Request.Email,
 		Profile:   c.Request.Profile,
+		Binding:   bindingOf(c.Request.Account, c.Bindings[certificates.BindingFirst]),
 		Account:   string(pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der})),
 		Names:     wanted.Names,
-	}, nil
+	}
+
+	if second := c.Request.Fallback; fallback && second != nil {
+		job.Directory = second.Directory
+		job.Authority = second.Authority
+		job.Profile = second.Profile
+		job.Binding = bindingOf(second.Account, c.Bindings[certificates.BindingFallback])
+	}
+
+	return job, nil
+}
+
+// plainBase64 is base64url as authorities mean it, from the ways in which they show it.
+var plainBase64 = strings.NewReplacer("+", "-", "/", "_", "=", "", " ", "", "\n", "", "\r", "")
+
+// bindingOf ties an account to one that the authority knows by a key id; nil where it need not know any.
+func bindingOf(id, key string) *Binding {
+	if id == "" {
+		return nil
+	}
+
+	return &Binding{ID: id, Key: plainBase64.Replace(key)}
 }

@@ -29,6 +29,7 @@ type world struct {
 	authority *lab.Server
 	front     *httptest.Server // the authority's own host
 	job       acme.Job
+	second    *world // an authority beside it; nil: none
 
 	mu     sync.Mutex
 	answer string // to challenges, after the token; "" for 404
@@ -38,6 +39,13 @@ type world struct {
 func newWorld(t *testing.T, names ...string) *world {
 	t.Helper()
 
+	return newWorldFor(t, lab.Config{}, names...)
+}
+
+// newWorldFor has an authority of a kind.
+func newWorldFor(t *testing.T, config lab.Config, names ...string) *world {
+	t.Helper()
+
 	thumbprint, err := derived.Thumbprint(secret)
 	require.NoError(t, err)
 
@@ -45,11 +53,11 @@ func newWorld(t *testing.T, names ...string) *world {
 	visitors := httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(visitors.Close)
 
-	w.authority, err = lab.New(lab.Config{
-		Names:  dns.HandlerFunc(leadHere),
-		Port:   visitors.Listener.Addr().(*net.TCPAddr).Port,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	config.Names = dns.HandlerFunc(leadHere)
+	config.Port = visitors.Listener.Addr().(*net.TCPAddr).Port
+	config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+	w.authority, err = lab.New(config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.authority.Close()) })
 
@@ -62,6 +70,10 @@ func newWorld(t *testing.T, names ...string) *world {
 		Email:     "admin@example.org",
 		Account:   accountKey(t),
 		Names:     names,
+	}
+
+	for id, key := range config.Accounts {
+		w.job.Binding = &acme.Binding{ID: id, Key: key}
 	}
 
 	return w
@@ -91,6 +103,15 @@ func leadHere(w dns.ResponseWriter, asked *dns.Msg) {
 
 	// An error means that nobody asks any more.
 	_ = w.WriteMsg(answer)
+}
+
+// binding is what a stack is told of its account with the authority.
+func (w *world) binding() (id, key string) {
+	if w.job.Binding == nil {
+		return "", ""
+	}
+
+	return w.job.Binding.ID, w.job.Binding.Key
 }
 
 // serve answers challenges as the edge does: by the token that is asked for, whatever it is.

@@ -75,6 +75,7 @@ var (
 	errNoDirectory = errors.New("the job names no directory")
 	errNoNames     = errors.New("the job has no names")
 	errNoHTTP      = errors.New("the authority offers no http-01 for the name")
+	errNoBinding   = errors.New("the account that the authority knows has no key")
 	errInvalid     = errors.New("the order is invalid")
 )
 
@@ -85,6 +86,8 @@ func (j Job) check() error {
 		return errNoDirectory
 	case len(j.Names) == 0:
 		return errNoNames
+	case j.Binding != nil && j.Binding.Key == "":
+		return errNoBinding
 	}
 
 	return nil

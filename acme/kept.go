@@ -42,6 +42,11 @@ type Progress struct {
 	Trouble  *Problem    `json:"trouble,omitempty"`
 	Next     time.Time   `json:"next,omitzero"` // not before
 	Window   Window      `json:"window,omitzero"`
+	// Fallback says that the second authority is asked: Order, Next and Window are about that one.
+	Fallback bool  `json:"fallback,omitempty"`
+	Other    Other `json:"other,omitzero"`
+	// Given says that the second authority gave the certificate that there is.
+	Given bool `json:"given,omitempty"`
 }
 
 // known is what is kept of a certificate.

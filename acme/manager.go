@@ -81,6 +81,8 @@ const mostSteps = 4
 // all does step after step until there is nothing to do, or one fails.
 func (r *run) all(ctx context.Context) error {
 	for range mostSteps {
+		r.choose()
+
 		what, reason := r.known.decide(
 			r.wanted,
 			r.Now(),
@@ -104,12 +106,21 @@ func (r *run) all(ctx context.Context) error {
 }
 
 func (r *run) do(ctx context.Context, what action) error {
-	job, err := jobOf(r.Config, r.wanted)
+	p := r.progress()
+
+	// Who gave the certificate knows when it is to be renewed.
+	asked := p.Fallback
+	if what == ask {
+		asked = p.Given
+	}
+
+	job, err := jobOf(r.Config, r.wanted, asked)
 	if err != nil {
 		return err
 	}
 
-	if r.known.certificate != nil {
+	// Of another's certificate an authority knows nothing.
+	if r.known.certificate != nil && asked == p.Given {
 		job.Replaces = r.known.certificate.Chain
 	}
 
@@ -126,7 +137,7 @@ func (r *run) do(ctx context.Context, what action) error {
 			)
 		}
 	} else {
-		job.Order = r.known.progress.Order
+		job.Order = p.Order
 	}
 
 	return r.step(ctx, job)
@@ -159,7 +170,10 @@ func (r *run) askWindow(ctx context.Context, job Job) error {
 // progress is that of the names that are wanted: what was asked and paid for others does not count for these.
 func (r *run) progress() *Progress {
 	if !slices.Equal(r.known.progress.Names, r.wanted.Names) {
-		r.known.progress = Progress{Names: r.wanted.Names}
+		r.known.progress = Progress{
+			Names: r.wanted.Names,
+			Given: r.known.progress.Given,
+		}
 	}
 
 	return &r.known.progress
@@ -214,6 +228,7 @@ func (r *run) got(ctx context.Context, certificate Certificate) error {
 	r.known.progress = Progress{
 		Names: r.wanted.Names,
 		Paid:  paid[max(0, len(paid)-paidMost):],
+		Given: r.known.progress.Fallback,
 	}
 
 	r.log.Info(
@@ -235,11 +250,20 @@ func (r *run) fail(ctx context.Context, problem Problem, pause time.Duration) er
 		problem.Text,
 	)
 
-	problem.Text = plain(problem.Text)
-
 	p := r.progress()
+	if p.Fallback {
+		problem.Text = "the second authority: " + problem.Text
+	}
+
+	problem.Text = plain(problem.Text)
 	p.Trouble = &problem
 	p.Next = r.Now().Add(pause)
+
+	// Each authority in turn, from when the second was first asked.
+	if r.alternates(problem) {
+		p.swap()
+		return r.keep(ctx)
+	}
 
 	// The authority knows better when it takes questions again.
 	if problem.Retry.After(p.Next) {

@@ -2,13 +2,11 @@ package acme_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,66 +17,28 @@ import (
 	lab "github.com/hornero/hornero/lab/acme"
 )
 
-// memory is what all nodes of a role share. A node that is to die does so before, or after, some write.
-type memory struct {
-	mu     sync.Mutex
-	kept   map[string]string
-	writes int
-	dies   int  // before the write of this number; 0: never
-	late   bool // that write is done all the same
-}
-
-var errDead = errors.New("the node is lost")
-
-func newMemory() *memory { return &memory{kept: map[string]string{}} }
-
-func (m *memory) Read(context.Context) (map[string]string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-
-	return maps.Clone(m.kept), nil
-}
-
-func (m *memory) Write(_ context.Context, name, text string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-
-	m.writes++
-	dead := m.dies > 0 && m.writes >= m.dies
-
-	if !dead || m.late && m.writes == m.dies {
-		m.kept[name] = text
-	}
-
-	if dead {
-		return errDead
-	}
-
-	return nil
-}
-
-// told is what is told of a certificate.
-func (m *memory) told(t *testing.T, name string) acme.Told {
-	t.Helper()
-
-	var told acme.Told
-	require.NoError(
-		t,
-		json.Unmarshal([]byte(m.kept[certificates.ToldPrefix+name]), &told),
-	)
-
-	return told
-}
-
 // manager is that of another node each time: it knows what is kept, and no more.
 func (w *world) manager(store acme.Store, now time.Time, names ...string) *acme.Manager {
-	config := acme.Config{Secret: secret.Reveal()}
+	config := acme.Config{
+		Secret:   secret.Reveal(),
+		Bindings: map[string]string{},
+	}
 	config.Request = certificates.Request{
 		Directory:    w.job.Directory,
 		Authority:    w.job.Authority,
 		Email:        w.job.Email,
 		Certificates: []acme.Wanted{{Name: "www", Names: names}},
 	}
+
+	if w.second != nil {
+		config.Request.Fallback = &certificates.Fallback{
+			Directory: w.second.job.Directory,
+			Authority: w.second.job.Authority,
+		}
+		config.Request.Fallback.Account, config.Bindings[certificates.BindingFallback] = w.second.binding()
+	}
+
+	config.Request.Account, config.Bindings[certificates.BindingFirst] = w.binding()
 
 	return &acme.Manager{
 		Config: config,

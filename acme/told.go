@@ -21,6 +21,7 @@ func (k known) told(wanted Wanted, now time.Time) Told {
 		Names: wanted.Names,
 		Next:  k.progress.Next,
 	}
+	t.Fallback = k.progress.Given && k.certificate != nil
 
 	if problem := k.progress.Trouble; problem != nil {
 		t.Trouble = problem.Error()

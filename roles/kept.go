@@ -16,6 +16,9 @@ const (
 	SettingAccount = "renewal.account"
 	// SecretRenewal is what the account's key follows from, and that of what is kept sealed.
 	SecretRenewal = "site.renewal"
+	// SecretBinding and SecretFallbackBinding are the keys of accounts that authorities know already.
+	SecretBinding         = "site.eab_key"
+	SecretFallbackBinding = "site.fallback_eab_key"
 )
 
 // RenewedCertificate names a certificate that renews itself: as its file, and as what is kept of it. No word that
@@ -37,12 +40,34 @@ func (f Facts) renewal() (string, error) {
 		return "{}", nil
 	}
 
-	text, err := json.Marshal(map[string]any{
+	told := map[string]any{
 		"secret":  f.Secrets[SecretRenewal].Reveal(),
 		"request": json.RawMessage(request),
-	})
+	}
+
+	if bindings := f.bindings(); len(bindings) > 0 {
+		told["bindings"] = bindings
+	}
+
+	text, err := json.Marshal(told)
 
 	return string(text), err
+}
+
+// bindings are the keys of accounts that authorities know already.
+func (f Facts) bindings() map[string]string {
+	all := map[string]string{}
+
+	for whose, secret := range map[string]string{
+		certificates.BindingFirst:    SecretBinding,
+		certificates.BindingFallback: SecretFallbackBinding,
+	} {
+		if key := f.Secrets[secret].Reveal(); key != "" {
+			all[whose] = key
+		}
+	}
+
+	return all
 }
 
 // account is the thumbprint of the stack's account with its authority; "" where it has none.

@@ -17,6 +17,19 @@ type ACME struct {
 	Profile   string `yaml:"profile"`   // of certificates, by the authority's name; empty: its usual one
 	// Authority is whom the directory's host is vouched for by, as PEM; empty: those that Debian trusts.
 	Authority string `yaml:"authority"`
+	// EAB is the key id of an account that the authority knows already; the key is the secret roles.SecretBinding.
+	// Empty: the authority takes everybody.
+	EAB string `yaml:"eab"`
+	// Fallback is asked when the first authority gives nothing and a certificate ends soon; nil: nobody.
+	Fallback *FallbackACME `yaml:"fallback"`
+}
+
+// FallbackACME is a second authority. Its terms are agreed to by the same person.
+type FallbackACME struct {
+	Directory string `yaml:"directory"`
+	Profile   string `yaml:"profile"`
+	Authority string `yaml:"authority"`
+	EAB       string `yaml:"eab"` // the key is the secret roles.SecretFallbackBinding
 }
 
 // DefaultDirectory is Let's Encrypt's.
@@ -40,6 +53,37 @@ func renewalRule() roles.SecretRule {
 		Make:   roles.MakeRandom,
 		Length: renewalLength,
 		Help:   "the stack's account with the authority of its certificates, and the seal of their keys",
+	}
+}
+
+// renewalRules are the rules of all secrets of certificates that renew themselves.
+func (s *Stack) renewalRules() map[string]roles.SecretRule {
+	if !s.renews() {
+		return nil
+	}
+
+	rules := map[string]roles.SecretRule{roles.SecretRenewal: renewalRule()}
+	if s.ACME == nil {
+		return rules
+	}
+
+	if s.ACME.EAB != "" {
+		rules[roles.SecretBinding] = bindingRule("first")
+	}
+
+	second := s.ACME.Fallback
+	if second != nil && second.EAB != "" {
+		rules[roles.SecretFallbackBinding] = bindingRule("second")
+	}
+
+	return rules
+}
+
+// bindingRule is the rule of the key of an account that an authority knows.
+func bindingRule(whose string) roles.SecretRule {
+	return roles.SecretRule{
+		Make: roles.MakeGiven,
+		Help: "the key of the account with the " + whose + " authority of certificates (eab)",
 	}
 }
 
@@ -76,6 +120,16 @@ func (s *Stack) renewalRequest(manifest *roles.Manifest) certificates.Request {
 		Authority: s.ACME.Authority,
 		Email:     s.ACME.Email,
 		Profile:   s.ACME.Profile,
+		Account:   s.ACME.EAB,
+	}
+
+	if second := s.ACME.Fallback; second != nil {
+		request.Fallback = &certificates.Fallback{
+			Directory: second.Directory,
+			Authority: second.Authority,
+			Profile:   second.Profile,
+			Account:   second.EAB,
+		}
 	}
 
 	// A load balancer's address is not known before it is made: only what answers tells then where a name leads.

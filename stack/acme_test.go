@@ -30,7 +30,15 @@ func TestWhatAnAuthorityCannotBe(t *testing.T) {
 		renewed("acme:\n"):                        "acme: must name who agrees to the authority's terms",
 		renewed("acme: {}\n"):                     "acme.email: is missing",
 		renewed("acme: {email: ann}\n"):           "acme.email: must be an address",
-		renewed("acme: {email: a@b.c, eab: x}\n"): "acme.eab: unknown key",
+		renewed("acme: {email: a@b.c, kid: x}\n"): "acme.kid: unknown key",
+
+		renewed("acme: {email: a@b.c, eab: 'a b'}\n"):   "acme.eab: must be the key id that the authority gave",
+		renewed("acme: {email: a@b.c, fallback: }\n"):   "acme.fallback: must say where the second authority is",
+		renewed("acme: {email: a@b.c, fallback: {}}\n"): "acme.fallback.directory: is missing",
+
+		renewed("acme: {email: a@b.c, fallback: {directory: 'http://a.org/'}}\n"): "acme.fallback.directory: must be",
+		renewed("acme: {email: a@b.c, fallback: {directory: '" + stack.DefaultDirectory + "'}}\n"): "acme.fallback." +
+			"directory: is the first authority",
 
 		renewed("acme: {email: a@b.c, authority: x}\n"):               "acme.authority: must be a certificate in PEM",
 		renewed("acme: {email: a@b.c, directory: 'http://a.org/'}\n"): "acme.directory: must be an address that begins",
@@ -76,6 +84,42 @@ func TestAnEdgeIsToldWhatToAskFor(t *testing.T) {
 	// Where the address is known, names must lead there.
 	want.Address = "203.0.113.9"
 	require.Equal(t, want, told("reserved_ip: {nodes: edge, address: 203.0.113.9}\n"))
+}
+
+// bound is a stack whose authorities know its accounts.
+const bound = `acme:
+  email: ann@example.org
+  eab: kid-1
+  fallback: {directory: "https://acme.example.net/directory", profile: short, eab: kid-2}
+`
+
+func TestAnEdgeIsToldOfItsAccounts(t *testing.T) {
+	all := manifests(t)
+
+	s, err := stack.Parse("stack.yaml", []byte(renewed(bound)), all)
+	require.NoError(t, err)
+
+	var request certificates.Request
+
+	settings := s.SiteSettings(all["edge"], all, nil)
+	require.NoError(t, json.Unmarshal([]byte(settings[roles.SettingRenewal]), &request))
+	require.Equal(t, "kid-1", request.Account)
+	require.Equal(t, &certificates.Fallback{
+		Directory: "https://acme.example.net/directory",
+		Profile:   "short",
+		Account:   "kid-2",
+	}, request.Fallback)
+
+	// The keys are the operator's to give, and the edge's alone to have.
+	for _, name := range []string{roles.SecretBinding, roles.SecretFallbackBinding} {
+		require.Contains(t, s.SecretsOf(all["edge"], all), name)
+		require.NotContains(t, s.SecretsOf(all["web"], all), name)
+		require.NotContains(t, s.SecretNames(all), name, "it is not made up")
+	}
+
+	s, err = stack.Parse("stack.yaml", []byte(renewed(agreed)), all)
+	require.NoError(t, err)
+	require.NotContains(t, s.SecretsOf(all["edge"], all), roles.SecretBinding)
 }
 
 func TestOnlyAnEdgeThatRenewsHasTheSecret(t *testing.T) {

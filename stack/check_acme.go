@@ -1,10 +1,15 @@
 package stack
 
 import (
+	"cmp"
 	"crypto/x509"
 	"net/url"
+	"regexp"
 	"strings"
 )
+
+// accountPattern is what a key id may be: what authorities give, and nothing that an operator pasted beside it.
+var accountPattern = regexp.MustCompile(`^[!-~]{1,200}$`)
 
 // What the peer set has room for: a certificate with its key in 4 KiB, under a key of 128 letters that has its first
 // name, and a hundred texts of the edge, three for each certificate.
@@ -40,13 +45,60 @@ func (c *check) acme(s *Stack) {
 		c.add("acme.email", "must be an address, as in admin@example.org, got %q", s.ACME.Email)
 	}
 
-	if at := "acme.directory"; c.doc.Has(at) && !isSecureURL(s.ACME.Directory) {
-		c.add(at, "must be an address that begins with https://, as in %s, got %q", DefaultDirectory,
-			s.ACME.Directory)
+	c.directory("acme", s.ACME.Directory, s.ACME.Authority, s.ACME.EAB)
+	c.fallback("acme.fallback", s.ACME)
+}
+
+// directory checks where an authority is, who vouches for it, and whom it knows.
+func (c *check) directory(path, directory, authority, eab string) {
+	if at := path + ".directory"; c.doc.Has(at) && !isSecureURL(directory) {
+		c.add(at, "must be an address that begins with https://, as in %s, got %q", DefaultDirectory, directory)
 	}
 
-	if at := "acme.authority"; c.doc.Has(at) && !x509.NewCertPool().AppendCertsFromPEM([]byte(s.ACME.Authority)) {
-		c.add(at, "must be a certificate in PEM; remove it where the directory's host has one that everybody trusts")
+	if at := path + ".authority"; c.doc.Has(at) && !x509.NewCertPool().AppendCertsFromPEM([]byte(authority)) {
+		c.add(
+			at,
+			"must be a certificate in PEM; remove it where the directory's host has one that everybody trusts",
+		)
+	}
+
+	if at := path + ".eab"; c.doc.Has(at) && !accountPattern.MatchString(eab) {
+		c.add(
+			at,
+			"must be the key id that the authority gave, without spaces, got %q; the key itself is a secret "+
+				"(hornero secrets list names it)",
+			eab,
+		)
+	}
+}
+
+// fallback checks the second authority.
+func (c *check) fallback(path string, acme *ACME) {
+	if !c.doc.Has(path) || c.taken[path] {
+		return
+	}
+
+	if acme.Fallback == nil {
+		c.add(
+			path,
+			"must say where the second authority is, as in {directory: https://...}; remove it when there is "+
+				"to be none",
+		)
+
+		return
+	}
+
+	second := acme.Fallback
+
+	if c.need(path+".directory", "where clients of the second authority begin, as in directory: https://...") {
+		c.directory(path, second.Directory, second.Authority, second.EAB)
+	}
+
+	if second.Directory != "" && second.Directory == cmp.Or(acme.Directory, DefaultDirectory) {
+		c.add(
+			path+".directory",
+			"is the first authority; name another, which answers when that one does not",
+		)
 	}
 }
 

@@ -36,12 +36,20 @@ var schemaHelp = map[string]string{
 	"acme.directory":      "where clients of the authority begin; without it Let's Encrypt's",
 	"acme.profile":        "which of the authority's kinds of certificates, by its name; without it the usual one",
 	"acme.authority":      "PEM of who vouches for the directory's host, where Debian does not trust it",
-	"drift":               "what a node does whose files are not as they were baked",
-	"drift_every":         "how often a node compares its whole disk with its image's record",
-	"images":              "what holds for the images of the stack's roles",
-	"images.max_age":      "how old an image may be before a bake makes another, as in 30d; without it any age",
-	"images.signed_by":    "public keys (ssh-ed25519 AAAA...) whose word for an image is taken",
-	"images.unsigned":     "what happens to an image that no key signed: tell, or refuse to launch nodes from it",
+	"acme.eab":            "the key id of an account that the authority knows; the secret site.eab_key is its key",
+	"acme.fallback":       "a second authority, asked when the first gives nothing and an eighth of a life is left",
+
+	"acme.fallback.directory": "where clients of the second authority begin",
+	"acme.fallback.profile":   "which of its kinds of certificates, by its name; without it the usual one",
+	"acme.fallback.authority": "PEM of who vouches for its directory's host, where Debian does not trust it",
+	"acme.fallback.eab":       "the key id of an account that it knows; the secret site.fallback_eab_key is its key",
+
+	"drift":            "what a node does whose files are not as they were baked",
+	"drift_every":      "how often a node compares its whole disk with its image's record",
+	"images":           "what holds for the images of the stack's roles",
+	"images.max_age":   "how old an image may be before a bake makes another, as in 30d; without it any age",
+	"images.signed_by": "public keys (ssh-ed25519 AAAA...) whose word for an image is taken",
+	"images.unsigned":  "what happens to an image that no key signed: tell, or refuse to launch nodes from it",
 
 	"domain":                "names of a domain of the account that are the stack's",
 	"domain.name":           "a domain of the account; it is yours, and stays",
@@ -100,6 +108,11 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"acme":           {"required": []string{"email"}},
 		"acme.email":     {"pattern": "@"},
 		"acme.directory": {"pattern": "^https://", "default": DefaultDirectory},
+		"acme.eab":       {"pattern": accountPattern.String()},
+
+		"acme.fallback":           {"required": []string{"directory"}},
+		"acme.fallback.directory": {"pattern": "^https://"},
+		"acme.fallback.eab":       {"pattern": accountPattern.String()},
 
 		"domain":                {"required": []string{"name", "records"}},
 		"domain.name":           {"pattern": domainPattern.String()},

@@ -58,9 +58,7 @@ func (s *Stack) secretsIn(
 			add(name, strings.TrimSuffix(name, certificateOf)+keyOf)
 		}
 
-		if s.renews() {
-			add(roles.SecretRenewal)
-		}
+		add(slices.Collect(maps.Keys(s.renewalRules()))...)
 	}
 
 	// Only nodes that may hold the address get the token that moves it.

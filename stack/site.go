@@ -251,9 +251,7 @@ func (s *Secrets) ownsSite(site Site) bool {
 func (s *Stack) siteRules() map[string]roles.SecretRule {
 	rules := map[string]roles.SecretRule{}
 
-	if s.renews() {
-		rules[roles.SecretRenewal] = renewalRule()
-	}
+	maps.Copy(rules, s.renewalRules())
 
 	for _, site := range s.Sites {
 		if site.Certificate == "" || site.Renewed() {

@@ -69,6 +69,10 @@ func shownAs(told acme.Told, serial string, err error) string {
 func printTold(out io.Writer, wanted acme.Wanted, told acme.Told, shown string) {
 	state := cmp.Or(told.Alarm, told.Trouble, "well")
 
+	if told.Fallback {
+		state += ", by the second authority"
+	}
+
 	if told.Serial == "" && told.Trouble == "" {
 		state = "not asked for yet"
 	}

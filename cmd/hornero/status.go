@@ -135,6 +135,10 @@ func certificateLine(told certificates.Told) string {
 		)
 	}
 
+	if told.Fallback {
+		line += ", by the second authority"
+	}
+
 	if wrong := cmp.Or(told.Alarm, told.Trouble); wrong != "" {
 		line += "; " + wrong
 	}

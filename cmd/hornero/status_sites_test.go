@@ -27,6 +27,8 @@ func TestTheSitesOfAnEdge(t *testing.T) {
 				Certificate: &certificates.Told{
 					Ends:   time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC),
 					Renews: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC),
+
+					Fallback: true,
 				},
 			},
 			{
@@ -46,7 +48,7 @@ func TestTheSitesOfAnEdge(t *testing.T) {
 	require.Contains(t, out.String(), "stack shop on lab\n"+
 		"site  https://www.example.org  of role web, by edge-1, edge-2\n"+
 		"site  https://shop.example.org  of role shop, by nobody\n"+
-		"  certificate  ends 2027-02-01, is renewed 2027-01-02\n"+
+		"  certificate  ends 2027-02-01, is renewed 2027-01-02, by the second authority\n"+
 		"site  https://new.example.org  of role shop, by nobody\n"+
 		"  certificate  none yet: visitors get the stack's own; names: waits for DNS: new.example.org has no address "+
 		"yet; next try 2026-12-01T10:00:00Z\n"+

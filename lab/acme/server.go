@@ -6,6 +6,7 @@
 package acme
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -55,6 +56,8 @@ type Config struct {
 	Port   int           // where names are asked; 0: DefaultPort
 	Life   time.Duration // of certificates; 0: DefaultLife
 	Logger *slog.Logger
+	// Accounts are those that the server knows by a key id, with their keys as base64url; none: it takes everybody.
+	Accounts map[string]string
 }
 
 // Server is an ACME server. What is true of it is told by its counters.
@@ -102,9 +105,17 @@ func New(config Config) (*Server, error) {
 		Description:    "certificates of " + config.Life.String(),
 		ValidityPeriod: uint64(config.Life / time.Second),
 	}})
+
+	for id, key := range config.Accounts {
+		if err := store.AddExternalAccountKeyByID(id, key); err != nil {
+			return nil, errors.Join(fmt.Errorf("account %s: %w", id, err), s.Close())
+		}
+	}
+
 	// No challenge over TLS is offered to anybody of ours, so its port does not matter.
 	validator := va.New(logger, config.Port, config.Port, false, listener.Addr().String(), store)
-	front := wfe.New(logger, store, validator, authority, []string{"lab.invalid"}, false, false, 1, 1)
+	bound := len(config.Accounts) > 0
+	front := wfe.New(logger, store, validator, authority, []string{"lab.invalid"}, false, bound, 1, 1)
 
 	s.handler = s.routes(front.Handler(), front.ManagementHandler())
 
