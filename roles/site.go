@@ -22,26 +22,28 @@ const SettingFronts = "sites.fronts"
 
 // Site is a site of the stack, as the nodes of its edge are told of it.
 type Site struct {
-	Names       []string `json:"names"` // the first is the one that others are sent to
-	Role        string   `json:"role"`  // of the nodes behind it
-	Groups      []string `json:"groups,omitempty"`
-	Port        int      `json:"port"`        // of these nodes
-	Certificate string   `json:"certificate"` // the beginning of two secrets' names: CERTIFICATE.certificate and .key
-	HTTP1       bool     `json:"http1,omitempty"`
-	Redirect    bool     `json:"redirect,omitempty"` // who comes by http is sent to https
-	HSTS        int64    `json:"hsts,omitempty"`     // seconds; 0: browsers are told nothing
-	Balance     string   `json:"balance"`
-	Affinity    string   `json:"affinity,omitempty"`
-	Cookie      string   `json:"cookie,omitempty"`  // the application's, where that keeps a visitor with a node
-	Trusted     []string `json:"trusted,omitempty"` // networks whose word for the visitor's address is believed
-	Timeout     int64    `json:"timeout"`           // seconds that an answer may take
-	Tunnel      int64    `json:"tunnel"`            // seconds that a WebSocket may be silent
-	SlowStart   int64    `json:"slow_start"`        // seconds until a new node has its whole share
-	Connections int      `json:"connections,omitempty"`
-	PerNode     int      `json:"per_node,omitempty"`
-	Requests    int      `json:"requests,omitempty"` // of one address in ten seconds
-	Brakes      []Brake  `json:"brakes,omitempty"`
-	Failures    int      `json:"failures,omitempty"` // of one address at the brakes in ten minutes
+	Names  []string `json:"names"` // the first is the one that others are sent to
+	Role   string   `json:"role"`  // of the nodes behind it
+	Groups []string `json:"groups,omitempty"`
+	// Variants are looked for in this order; their nodes are none of the site's own.
+	Variants    []Variant `json:"variants,omitempty"`
+	Port        int       `json:"port"`        // of these nodes
+	Certificate string    `json:"certificate"` // the beginning of two secrets' names: CERTIFICATE.certificate and .key
+	HTTP1       bool      `json:"http1,omitempty"`
+	Redirect    bool      `json:"redirect,omitempty"` // who comes by http is sent to https
+	HSTS        int64     `json:"hsts,omitempty"`     // seconds; 0: browsers are told nothing
+	Balance     string    `json:"balance"`
+	Affinity    string    `json:"affinity,omitempty"`
+	Cookie      string    `json:"cookie,omitempty"`  // the application's, where that keeps a visitor with a node
+	Trusted     []string  `json:"trusted,omitempty"` // networks whose word for the visitor's address is believed
+	Timeout     int64     `json:"timeout"`           // seconds that an answer may take
+	Tunnel      int64     `json:"tunnel"`            // seconds that a WebSocket may be silent
+	SlowStart   int64     `json:"slow_start"`        // seconds until a new node has its whole share
+	Connections int       `json:"connections,omitempty"`
+	PerNode     int       `json:"per_node,omitempty"`
+	Requests    int       `json:"requests,omitempty"` // of one address in ten seconds
+	Brakes      []Brake   `json:"brakes,omitempty"`
+	Failures    int       `json:"failures,omitempty"` // of one address at the brakes in ten minutes
 }
 
 // Key names the site in a configuration.
@@ -131,10 +133,10 @@ func (m *Manifest) Spread(settings map[string]string) (*Manifest, error) {
 	return &spread, nil
 }
 
-// siteFact is a site with the places of the nodes behind it.
+// siteFact is a site with its parts.
 type siteFact struct {
 	Site
-	Slots []PeerFact
+	Parts []sitePart
 }
 
 // The places of a group: some for nodes to come, in steps, so that a text keeps its shape while nodes come and go.
@@ -154,7 +156,7 @@ func (f Facts) sites() ([]siteFact, error) {
 	for _, site := range sites {
 		all = append(all, siteFact{
 			Site:  site,
-			Slots: f.siteSlots(site),
+			Parts: f.parts(site),
 		})
 	}
 
@@ -168,7 +170,8 @@ func (f Facts) siteSlots(site Site) []PeerFact {
 
 	places = slices.DeleteFunc(places, func(place PeerFact) bool {
 		group, number := splitNode(place.Name)
-		if len(site.Groups) > 0 && !slices.Contains(site.Groups, group) {
+		others := len(site.Groups) > 0 && !slices.Contains(site.Groups, group)
+		if others || site.ofVariant(group) {
 			return true
 		}
 

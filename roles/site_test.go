@@ -35,6 +35,14 @@ func edgeSites() []roles.Site {
 	all.PerNode = 100
 	all.Requests = 300
 	all.Failures = 10
+	all.Variants = []roles.Variant{
+		{Header: map[string]string{"X-Canary": "yes"}},
+		{
+			Group:  "web-b",
+			Header: map[string]string{"X-Variant": "b"},
+			Cookie: map[string]string{"variant": "b", "ab": "2"},
+		},
+	}
 	all.Brakes = []roles.Brake{{Path: "/wp-login.php", Failed: 200}, {Path: "/xmlrpc.php"}}
 
 	little := roles.Site{
@@ -60,7 +68,7 @@ func edgeSites() []roles.Site {
 func TestHAProxyAcceptsAnEdge(t *testing.T) {
 	site := siteCertificate(t)
 	facts := nodeFacts("edge", "debian-13")
-	facts.Expected["web"] = append(facts.Expected["web"], "shop-1")
+	facts.Expected["web"] = append(facts.Expected["web"], "shop-1", "web-b-1")
 	facts.Peers["edge"] = []roles.PeerFact{
 		{Name: "edge-1", Address: "10.108.0.5"},
 		{Name: "edge-2", Address: "10.108.0.6"},
@@ -109,14 +117,19 @@ func TestASiteHasPlacesForNodesToCome(t *testing.T) {
 
 	facts := nodeFacts("edge", "debian-13")
 	before := places(facts)
-	require.Equal(t, []string{"web-1", "web-2", "web-3", "web-4", "web-5", "web-6", "web-7", "web-8"}, before)
+	require.Equal(t, []string{"web-1", "web-2", "web-3", "web-4", "web-5", "web-6", "web-7", "web-8"}, before[:8])
+	require.Equal(t, before[:8], before[8:], "any of them may be a canary")
 
 	facts.Peers["web"] = append(facts.Peers["web"], roles.PeerFact{Name: "web-4", Address: "10.108.0.34"})
 	require.Equal(t, before, places(facts))
 
 	// A node of a group that serves the other site.
 	facts.Peers["web"] = append(facts.Peers["web"], roles.PeerFact{Name: "shop-1", Address: "10.108.0.41"})
-	require.Len(t, places(facts), 3*8, "the first site has all groups, the second one of them")
+	require.Len(t, places(facts), 5*8, "the first site has all groups, and its canary, too; the second one of them")
+
+	// Those of a variant are none of the site's own, nor canaries.
+	facts.Peers["web"] = append(facts.Peers["web"], roles.PeerFact{Name: "web-b-1", Address: "10.108.0.42"})
+	require.Len(t, places(facts), 6*8)
 }
 
 // Behind an edge alone, nginx believes nobody else.

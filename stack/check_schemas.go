@@ -162,9 +162,11 @@ func (c *check) apart(s *Stack, first, second int) {
 func groupsBehind(s *Stack, site Site) []int {
 	var all []int
 	for i, group := range s.Nodes {
-		serves := len(site.Groups) == 0 || slices.Contains(site.Groups, group.Name)
+		variant := slices.ContainsFunc(site.Variants, func(v Variant) bool {
+			return v.Group == group.Name
+		})
 
-		if group.Role == site.Nodes && serves {
+		if group.Role == site.Nodes && (variant || site.serves(group.Name)) {
 			all = append(all, i)
 		}
 	}

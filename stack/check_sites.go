@@ -160,6 +160,7 @@ func (c *check) site(path string, site Site, s *Stack) {
 	c.seconds(path+".tunnel", site.Tunnel, time.Second, maxSiteTime)
 	c.seconds(path+".slow_start", site.SlowStart, time.Second, maxSlowStart)
 	c.siteLimits(path+".limits", site.Limits)
+	c.variants(path, site, s)
 }
 
 func (c *check) siteRole(path string, site Site, s *Stack) {

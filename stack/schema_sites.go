@@ -8,6 +8,8 @@ var siteHelp = map[string]string{
 	"[].names":      "that visitors use; who comes by another than the first is sent to it",
 	"[].nodes":      "the role behind the site",
 	"[].groups":     "the groups of that role that serve it; without it all",
+	"[].variants":   "groups that only those visitors get who ask for them; the first that fits",
+	"[].canary":     "what visitors get a canary with, whatever its share (hornero roll --strategy canary)",
 	"[].serves":     "what of the role's manifest visitors get; without it the first that speaks HTTP",
 	"[].redirect":   "send who comes by http to https",
 	"[].http2":      "let browsers speak HTTP/2; true without it",
@@ -25,6 +27,12 @@ var siteHelp = map[string]string{
 		"certificate",
 	"[].affinity": "cookie: a cookie of the edge keeps a visitor with a node; source: his address does; application: " +
 		"the application's own cookie does, on every node of the edge; without it any node answers",
+
+	"[].variants[].group":  "whose nodes the variant is: of the site's role, and not among its groups",
+	"[].variants[].header": "names of headers with their values; each alone leads to the variant",
+	"[].variants[].cookie": "names of cookies with their values; each alone leads to the variant",
+	"[].canary.header":     "names of headers with their values; each alone leads to the canary",
+	"[].canary.cookie":     "names of cookies with their values; each alone leads to the canary",
 
 	"[].limits.requests":    "of one visitor's address in ten seconds; more get 429",
 	"[].limits.connections": "requests at the same time at one node of the edge; more get 503",
@@ -56,5 +64,17 @@ func addSiteLimits(limits map[string]schema, manifests map[string]*roles.Manifes
 		"[].limits.connections": count,
 	} {
 		limits["sites"+key] = limit
+	}
+
+	limits["sites[].variants"] = schema{"minItems": 1, "maxItems": maxVariants}
+	limits["sites[].variants[]"] = schema{"required": []string{"group"}}
+
+	asked := schema{
+		"propertyNames":        schema{"pattern": askedNamePattern.String()},
+		"additionalProperties": schema{"type": "string", "pattern": askedValuePattern.String()},
+	}
+	for _, of := range []string{"variants[]", "canary"} {
+		limits["sites[]."+of+".header"] = asked
+		limits["sites[]."+of+".cookie"] = asked
 	}
 }

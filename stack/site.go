@@ -16,6 +16,10 @@ type Site struct {
 	Nodes string   `yaml:"nodes"` // the role of the nodes behind it
 	// Groups are the groups of that role that serve it; empty: all.
 	Groups []string `yaml:"groups"`
+	// Variants are groups that only those visitors get who ask for them, in the order in which they are looked for.
+	Variants []Variant `yaml:"variants"`
+	// Canary is what visitors get a canary with, whatever its share; nil: nobody asks.
+	Canary *Asked `yaml:"canary"`
 	// Serves names what of the role's `serves` visitors get; empty: the first that speaks HTTP.
 	Serves string `yaml:"serves"`
 	// Certificate is a word: that of the secrets site_WORD.certificate and site_WORD.key; empty: site.certificate and
@@ -187,6 +191,7 @@ func (s Site) plain(behind *roles.Manifest) roles.Site {
 		Names:       s.Names,
 		Role:        s.Nodes,
 		Groups:      s.Groups,
+		Variants:    s.variants(),
 		Port:        serve.Port,
 		Certificate: s.secrets(),
 		HTTP1:       s.HTTP2 != nil && !*s.HTTP2,

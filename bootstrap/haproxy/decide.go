@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
@@ -114,7 +115,8 @@ func wanted(server Server, roles Roles, snapshot peerset.Snapshot) want {
 	}
 
 	_, site := roles.Sites[server.Backend]
-	reads := server.Backend == readersBackend || site
+	asked := strings.HasSuffix(server.Backend, canaryPart)
+	reads := server.Backend == readersBackend || site && (!asked || isCanary(peer))
 	writes := isWriter(peer, snapshot) || wasWriter(server, peer, snapshot)
 
 	return want{

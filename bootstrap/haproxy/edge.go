@@ -15,6 +15,19 @@ const sitesFrontend = "sites"
 // sitePrefix begins the names of an edge's backends; the site's first name follows.
 const sitePrefix = "site-"
 
+// canaryPart ends the name of a backend that has the canaries of a site alone, for those who ask for them. Before the
+// name of a group that is a variant of a site a colon stands, too.
+const (
+	canaryPart  = "::canary"
+	variantMark = ":"
+)
+
+// isCanary tells whether a node was given a share of its role's visitors.
+func isCanary(peer peerset.Peer) bool {
+	share, _ := strconv.Atoi(peer.Facts[peerset.FactShare])
+	return share > 0
+}
+
 // siteWeight is what a server of a site weighs in the configuration.
 const siteWeight = 100
 
@@ -80,8 +93,15 @@ func edgeStatus(servers []Server) Status {
 
 	var without []string
 
+	sites := 0
+
 	for backend, some := range serves {
-		if !some {
+		if !strings.Contains(backend, variantMark) {
+			sites++
+		}
+
+		// That there is no canary is as it should be.
+		if !some && !strings.HasSuffix(backend, canaryPart) {
 			without = append(without, strings.TrimPrefix(backend, sitePrefix))
 		}
 	}
@@ -94,7 +114,7 @@ func edgeStatus(servers []Server) Status {
 	case len(without) > 0:
 		status.Reason = "no node serves " + strings.Join(without, ", ")
 	default:
-		status.Reason = fmt.Sprintf("serves all sites (%d)", len(serves))
+		status.Reason = fmt.Sprintf("serves all sites (%d)", sites)
 	}
 
 	return status

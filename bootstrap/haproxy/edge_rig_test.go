@@ -155,7 +155,10 @@ func newEdgeWith(
 		p.facts.Settings[roles.SettingSites] = roles.SitesText(sites)
 
 		for _, site := range sites {
-			p.roles.Sites[site.Key()] = site.Role
+			for _, key := range site.Keys() {
+				p.roles.Sites[key] = site.Role
+			}
+
 			e.certify(t, p, site)
 		}
 

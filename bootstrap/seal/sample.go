@@ -62,6 +62,10 @@ func sampleSites(role string) []roles.Site {
 	full.Connections = 1000
 	full.PerNode = 100
 	full.Requests = 100
+	full.Variants = []roles.Variant{
+		{Cookie: map[string]string{"canary": "yes"}},
+		{Group: "other", Header: map[string]string{"X-Variant": "b"}},
+	}
 
 	return []roles.Site{plain, full}
 }

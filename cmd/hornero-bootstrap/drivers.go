@@ -163,7 +163,9 @@ func sitesBehind(env bootstrap.Env) (map[string]string, error) {
 	}
 
 	for _, site := range sites {
-		behind[site.Key()] = site.Role
+		for _, key := range site.Keys() {
+			behind[key] = site.Role
+		}
 	}
 
 	return behind, nil
