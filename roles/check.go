@@ -395,11 +395,27 @@ func (m *Manifest) checkNeeds(doc *report.Document, own *Manifest) {
 		if _, declared := m.Settings[when]; when != "" && !declared {
 			doc.Add("secrets."+name+".when", "must be one of the role's settings, got %q", when)
 		}
+
+		m.checkWatched(doc, "secrets."+name+".with", m.Secrets[name].With)
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
-		if word := m.Settings[name].Needs; word != "" && m.Watches[word] == "" {
-			doc.Add("settings."+name+".needs", "must be a word of watches, got %q", word)
+		setting, at := m.Settings[name], "settings."+name
+		m.checkWatched(doc, at+".needs", setting.Needs)
+
+		for _, value := range slices.Sorted(maps.Keys(setting.ValueNeeds)) {
+			m.checkWatched(doc, at+".value_needs."+value, setting.ValueNeeds[value])
+
+			if value == setting.Fallback() || len(setting.OneOf) > 0 && !slices.Contains(setting.OneOf, value) {
+				doc.AddKey(at+".value_needs."+value, "must be a value that is not the default, got %q", value)
+			}
 		}
+	}
+}
+
+// checkWatched looks at a word of the watches; "" is one that is left out.
+func (m *Manifest) checkWatched(doc *report.Document, at, word string) {
+	if word != "" && m.Watches[word] == "" {
+		doc.Add(at, "must be a word of watches, got %q", word)
 	}
 }

@@ -154,6 +154,18 @@ var wrongs = []struct {
 		`5:38: settings.a.needs: must be a word of watches, got "cache"`,
 	},
 	{
+		`settings: {a: {type: text, one_of: [x, y], default: x, value_needs: {y: cache}}}`,
+		`5:73: settings.a.value_needs.y: must be a word of watches, got "cache"`,
+	},
+	{
+		"watches: {cache: self}\nsettings: {a: {type: text, one_of: [x, y], default: x, value_needs: {x: cache}}}",
+		`6:70: settings.a.value_needs.x: must be a value that is not the default, got "x"`,
+	},
+	{
+		`secrets: {x.word: {with: cache}}`,
+		`5:26: secrets.x.word.with: must be a word of watches, got "cache"`,
+	},
+	{
 		`secrets: {x.word: {when: mail}}`,
 		`5:26: secrets.x.word.when: must be one of the role's settings, got "mail"`,
 	},

@@ -26,6 +26,9 @@ type SecretRule struct {
 	// When is a setting of the role: a node has the secret only where stack.yaml gives that a value that is not its
 	// default.
 	When string `yaml:"when"`
+	// With is a word of the role's watches: a node has the secret only where a setting has a value that needs nodes of
+	// that role (settings.NAME.needs and value_needs).
+	With string `yaml:"with"`
 	// Own says that groups of nodes with a `schema` of their own have a value each, as the password of a database has
 	// without saying so.
 	Own bool `yaml:"own"`

@@ -58,7 +58,10 @@ type Setting struct {
 	// Needs is a word of the role's watches: where stack.yaml gives the setting a value that is not its default, the
 	// stack must have nodes of that role.
 	Needs string `yaml:"needs"`
-	Help  string `yaml:"help"` // one line
+	// ValueNeeds are words of the role's watches, by a value of the setting: where it has that value, the stack must
+	// have nodes of that role.
+	ValueNeeds map[string]string `yaml:"value_needs"`
+	Help       string            `yaml:"help"` // one line
 	// Sample is what the image's self-test has; without one: the default, or something of the type.
 	Sample string `yaml:"sample"`
 }
@@ -350,6 +353,18 @@ func (s Setting) Fallback() string {
 	text, _ := s.Parse(*s.Default) // the manifest's check has read it
 
 	return text
+}
+
+// Needed is the word of the watches that a value of the setting needs nodes of; "" for none.
+func (s Setting) Needed(text string) string {
+	if word := s.ValueNeeds[text]; word != "" {
+		return word
+	}
+	if text != s.Fallback() {
+		return s.Needs
+	}
+
+	return ""
 }
 
 // SampleValue is what the image's self-test has for the setting.

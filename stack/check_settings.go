@@ -56,8 +56,8 @@ func (c *check) values(s *Stack, path string, manifest *roles.Manifest, values m
 			continue
 		}
 
-		needed := manifest.Watches[rule.Needs]
-		if needed != "" && text != rule.Fallback() && !slices.Contains(s.usedRoles(), needed) {
+		needed := manifest.Watches[rule.Needed(text)]
+		if needed != "" && !slices.Contains(s.usedRoles(), needed) {
 			c.add(path+"."+name, "needs nodes of role %q, which no group has; add one, as in "+
 				"- {name: %s, role: %s, count: 2}", needed, needed, needed)
 		}

@@ -128,18 +128,38 @@ func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]rol
 // wants tells whether the nodes of a role that use a schema need a secret: some are for a setting that not every group
 // has. A secret that all groups share is given to all nodes of the role.
 func (s *Stack) wants(schema string, manifest *roles.Manifest, name string) bool {
-	when := manifest.Secrets[name].When
-	if when == "" {
+	rule := manifest.Secrets[name]
+	if rule.When == "" && rule.With == "" {
 		return true
 	}
-
-	setting := manifest.Settings[when]
 
 	return slices.ContainsFunc(s.Nodes, func(group Group) bool {
 		return group.Role == manifest.Name &&
 			(!manifest.OwnsSecret(name) || schemaOf(group, manifest) == schema) &&
-			s.setting(group, manifest.Name, when, setting) != setting.Fallback()
+			s.groupWants(group, manifest, rule)
 	})
+}
+
+// groupWants tells whether a group's settings are such that its nodes need a secret.
+func (s *Stack) groupWants(group Group, manifest *roles.Manifest, rule roles.SecretRule) bool {
+	if when := rule.When; when != "" {
+		setting := manifest.Settings[when]
+		if s.setting(group, manifest.Name, when, setting) == setting.Fallback() {
+			return false
+		}
+	}
+
+	if rule.With == "" {
+		return true
+	}
+
+	for name, setting := range manifest.Settings {
+		if setting.Needed(s.setting(group, manifest.Name, name, setting)) == rule.With {
+			return true
+		}
+	}
+
+	return false
 }
 
 // stricter is the rule that serves two roles with one secret: a made-up value opens nothing where one is to be given,
