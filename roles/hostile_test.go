@@ -49,6 +49,7 @@ func fullFacts(manifest *roles.Manifest, release string) roles.Facts {
 		"page_cache_cookies": "cookie",
 		"page_cache_except":  "/kasse",
 		"request_rate":       "5",
+		"sessions":           "cache",
 	} {
 		if _, declared := manifest.Settings[name]; declared {
 			facts.Settings[name] = value

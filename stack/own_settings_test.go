@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,41 @@ func TestASettingThatNeedsNodesOfAnotherRoleSaysSo(t *testing.T) {
 
 	const group = "  - {name: cache, role: cache, count: 2}\n"
 	_, err = parseAPI(t, all, page, "object_cache: true, "+page, "nodes:\n", "nodes:\n"+group)
+	require.NoError(t, err)
+}
+
+func TestAValueOfASettingThatNeedsNodesOfAnotherRoleSaysSo(t *testing.T) {
+	const page = `url: "https://www.example.org"`
+	const group = "  - {name: cache, role: cache, count: 2}\n"
+
+	all := withRoles(t, apiRole)
+
+	// Line and column are those of the value.
+	_, err := parseAPI(t, all, page, "sessions: cache, "+page)
+	require.ErrorContains(t, err, `: error: roles.web.sessions: needs nodes of role "cache", which no group has; `+
+		`add one, as in - {name: cache, role: cache, count: 2}`)
+	require.Regexp(t, `^s\.yaml:[0-9]+:[0-9]+: error`, err.Error())
+
+	_, err = parseAPI(t, all, "role: web, count: 2}", "role: web, count: 2, settings: {sessions: cache}}")
+	require.ErrorContains(t, err, `settings.sessions: needs nodes of role "cache"`)
+
+	// Nodes have the cache's password where they use it, and nowhere else.
+	for setting, wants := range map[string]bool{
+		"sessions: cache":     true,
+		"object_cache: true":  true,
+		"sessions: files":     false,
+		"sessions: database":  false,
+		"object_cache: false": false,
+	} {
+		said, err := parseAPI(t, all, page, setting+", "+page, "nodes:\n", "nodes:\n"+group)
+		require.NoError(t, err, setting)
+
+		names := said.SecretsOf(all["web"], all)
+		require.Equal(t, wants, slices.Contains(names, "cache.password"), setting)
+	}
+
+	// Files want no cache.
+	_, err = parseAPI(t, all, page, "sessions: files, "+page)
 	require.NoError(t, err)
 }
 

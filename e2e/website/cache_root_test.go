@@ -18,11 +18,30 @@ import (
 // cacheNode is a node of the role cache, whose server is one task.
 type cacheNode struct {
 	*node
+	task   []string // the server's
 	server *daemon
 }
 
-// addCache makes a node of the role cache.
+// addCache makes a node of the role cache that has the server.
 func (s *site) addCache(name, address string) *cacheNode {
+	s.t.Helper()
+
+	n := s.prepareCache(name, address)
+	n.holds()
+
+	return n
+}
+
+// holds starts the server on the node, as the one that got the lease.
+func (n *cacheNode) holds() {
+	n.t.Helper()
+
+	n.server = n.start(n.task[0], n.task[1:]...)
+	n.hears("6379")
+}
+
+// prepareCache makes a node of the role cache that waits for the lease.
+func (s *site) prepareCache(name, address string) *cacheNode {
 	s.t.Helper()
 
 	manifest, err := roles.Load(roles.Embedded(), "cache")
@@ -31,7 +50,10 @@ func (s *site) addCache(name, address string) *cacheNode {
 	debian := os.Getenv("HORNERO_WEBSITE_CACHE_ROOT")
 	require.NotEmpty(s.t, debian, "scripts/website.sh names the root and runs these tests")
 
-	n := &cacheNode{node: newNode(s.t, name, address, debian)}
+	n := &cacheNode{
+		node: newNode(s.t, name, address, debian),
+		task: manifest.Tasks[0].Run,
+	}
 	n.run("useradd", "--system", "--no-create-home", "cache")
 	n.run("ln", "-s", "/usr/bin/valkey-server", "/usr/local/sbin/cache-server")
 
@@ -52,10 +74,6 @@ func (s *site) addCache(name, address string) *cacheNode {
 		)
 	}
 
-	words := manifest.Tasks[0].Run
-	n.server = n.start(words[0], words[1:]...)
-	n.hears("6379")
-
 	return n
 }
 
@@ -64,28 +82,34 @@ func (s *site) reaches(caches ...*cacheNode) {
 	s.t.Helper()
 
 	for _, n := range s.web {
-		facts := s.facts(n.node)
-		for _, cache := range caches {
-			facts.Peers["cache"] = append(facts.Peers["cache"], roles.PeerFact{
-				Name:    cache.name,
-				Address: cache.address,
-			})
-		}
-
-		for _, template := range s.manifest.Templates {
-			if !strings.HasSuffix(template.Path, "haproxy.cfg") {
-				continue
-			}
-
-			text, err := s.manifest.Render(template, facts)
-			require.NoError(s.t, err)
-			n.write(template.Path, "0640", "root:haproxy", string(text))
-		}
-
-		n.run("mkdir", "-p", "/run/haproxy")
-		n.start("haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg")
-		n.hasCache(true)
+		n.reaches(caches...)
 	}
+}
+
+func (n *webNode) reaches(caches ...*cacheNode) {
+	n.t.Helper()
+
+	facts := n.site.facts(n.node)
+	for _, cache := range caches {
+		facts.Peers["cache"] = append(facts.Peers["cache"], roles.PeerFact{
+			Name:    cache.name,
+			Address: cache.address,
+		})
+	}
+
+	for _, template := range n.site.manifest.Templates {
+		if !strings.HasSuffix(template.Path, "haproxy.cfg") {
+			continue
+		}
+
+		text, err := n.site.manifest.Render(template, facts)
+		require.NoError(n.t, err)
+		n.write(template.Path, "0640", "root:haproxy", string(text))
+	}
+
+	n.run("mkdir", "-p", "/run/haproxy")
+	n.start("haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg")
+	n.hasCache(true)
 }
 
 // hasCache waits until the node's WordPress finds the cache, or finds none.
@@ -93,7 +117,8 @@ func (n *webNode) hasCache(there bool) {
 	n.t.Helper()
 
 	const ask = "define('ABSPATH', '/'); require '/usr/share/hornero/web/database.php';" +
-		"require '/usr/share/hornero/web/object-cache.php'; echo (int) (new Hornero_Cache_Server())->isThere();"
+		"require '/usr/share/hornero/web/cache-server.php';" +
+		"echo (int) (new Hornero_Cache_Server('test', 'nothing'))->isThere();"
 
 	want := "0"
 	if there {

@@ -26,7 +26,8 @@ $table_prefix = {{setting "table_prefix" | phpquote}};
 // What the stack's own programs read.
 define('HORNERO_URL', {{setting "url" | phpquote}});
 define('HORNERO_SESSIONS', {{setting "sessions" | phpquote}});
-{{- if enabled "object_cache"}}
+define('HORNERO_OBJECT_CACHE', {{if enabled "object_cache"}}true{{else}}false{{end}});
+{{- if or (enabled "object_cache") (eq (setting "sessions") "cache")}}
 define('HORNERO_CACHE_PASSWORD', {{secret "cache.password" | phpquote}});
 {{- end}}
 {{with setting "smtp_host"}}

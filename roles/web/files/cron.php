@@ -13,12 +13,11 @@ if (!hornero_installed($database)) {
 }
 $database->close();
 
-if (HORNERO_SESSIONS === 'database') {
-	require __DIR__ . '/sessions.php';
-	$sessions = new Hornero_Sessions(Hornero_Sessions::table($table_prefix), '');
-	$sessions->gc(0);
-	$sessions->close();
-}
+// Also where sessions are elsewhere by now: the last of those in the database go, too.
+require __DIR__ . '/database-sessions.php';
+$sessions = new Hornero_Database_Sessions(Hornero_Database_Sessions::table($table_prefix), '');
+$sessions->gc(0);
+$sessions->close();
 
 $_SERVER['REQUEST_METHOD'] = 'GET';
 $_SERVER['SERVER_PROTOCOL'] = 'HTTP/1.1';

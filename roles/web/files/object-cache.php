@@ -2,140 +2,9 @@
 // WordPress' object cache in the stack's cache (role cache), one for all web nodes. HAProxy on loopback finds the node that has
 // the server. Without one WordPress asks the database as ever; what could not be told to the cache meanwhile is remembered
 // there, and the cache is emptied when it is back (000-hornero-object-cache.php).
+require_once __DIR__ . '/cache-server.php';
+
 const HORNERO_CACHE_MISSED = 'hornero_cache_missed';
-
-/** A connection to Valkey or Redis by their protocol (RESP). It is null's answer to everything after its first failure. */
-class Hornero_Cache_Server {
-	const ADDRESS = 'tcp://127.0.0.1:6379';
-	const PATIENCE = 1; // seconds, for the connection and for each answer
-
-	private $stream = null;
-	private $failed = false;
-
-	/** Asks one question; null when there is no answer, or when the answer is that there is nothing. */
-	public function ask(array $words) {
-		$answers = $this->askAll([$words]);
-		return $answers === null ? null : $answers[0];
-	}
-
-	/** Asks several questions at once; null when the server is not there. */
-	public function askAll(array $questions) {
-		if (!$this->connect()) {
-			return null;
-		}
-
-		$text = '';
-		foreach ($questions as $words) {
-			$text .= self::encode($words);
-		}
-
-		try {
-			return $this->exchange($text, count($questions));
-		} catch (RuntimeException $error) {
-			$this->fail($error->getMessage());
-			return null;
-		}
-	}
-
-	public function isThere() {
-		return !$this->failed && $this->connect();
-	}
-
-	private function connect() {
-		if ($this->stream !== null || $this->failed) {
-			return !$this->failed;
-		}
-
-		$this->stream = @stream_socket_client(self::ADDRESS, $number, $why, self::PATIENCE);
-		if ($this->stream === false) {
-			$this->fail($why);
-			return false;
-		}
-		stream_set_timeout($this->stream, self::PATIENCE);
-
-		try {
-			$this->exchange(self::encode(['AUTH', HORNERO_CACHE_PASSWORD]), 1);
-		} catch (RuntimeException $error) {
-			$this->fail($error->getMessage());
-		}
-
-		return !$this->failed;
-	}
-
-	private function exchange($text, $answers) {
-		for ($sent = 0; $sent < strlen($text); $sent += $wrote) {
-			$wrote = @fwrite($this->stream, substr($text, $sent));
-			if ($wrote === false || $wrote === 0) {
-				throw new RuntimeException('the server takes nothing');
-			}
-		}
-
-		$all = [];
-		for (; $answers > 0; $answers--) {
-			$all[] = $this->read();
-		}
-
-		return $all;
-	}
-
-	private function read() {
-		$line = fgets($this->stream);
-		if ($line === false || substr($line, -2) !== "\r\n") {
-			throw new RuntimeException('the server does not answer');
-		}
-
-		$rest = substr($line, 1, -2);
-		switch ($line[0]) {
-			case '+':
-				return $rest;
-			case ':':
-				return (int) $rest;
-			case '$':
-				return $rest === '-1' ? null : substr($this->bytes((int) $rest + 2), 0, -2);
-			case '*':
-				$items = [];
-				for ($k = (int) $rest; $k > 0; $k--) {
-					$items[] = $this->read();
-				}
-				return $items;
-		}
-
-		throw new RuntimeException($rest);
-	}
-
-	private function bytes($length) {
-		$text = '';
-		while (strlen($text) < $length) {
-			$part = fread($this->stream, $length - strlen($text));
-			if ($part === false || $part === '') {
-				throw new RuntimeException('the server breaks off');
-			}
-			$text .= $part;
-		}
-
-		return $text;
-	}
-
-	private function fail($why) {
-		$this->failed = true;
-
-		// Every page would say so: once a minute on a node is enough.
-		$said = sys_get_temp_dir() . '/hornero-cache-' . PHP_SAPI;
-		if (time() - (int) @filemtime($said) >= 60) {
-			@touch($said);
-			error_log("object cache: $why; the database is asked instead");
-		}
-	}
-
-	private static function encode(array $words) {
-		$text = '*' . count($words) . "\r\n";
-		foreach ($words as $word) {
-			$text .= '$' . strlen($word) . "\r\n$word\r\n";
-		}
-
-		return $text;
-	}
-}
 
 class WP_Object_Cache {
 	public $cache_hits = 0;
@@ -149,7 +18,7 @@ class WP_Object_Cache {
 	private $kept = false;    // or not that something is gone
 
 	public function __construct() {
-		$this->server = new Hornero_Cache_Server();
+		$this->server = new Hornero_Cache_Server('object cache', 'the database is asked instead');
 		// A site with a schema of its own has its own names; those of the first site stay as earlier images have them.
 		$site = $GLOBALS['table_prefix'] . ' ' . HORNERO_URL . (DB_NAME === 'wordpress' ? '' : ' ' . DB_NAME);
 		$this->prefix = substr(hash('sha256', $site), 0, 16);

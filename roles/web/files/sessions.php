@@ -1,35 +1,21 @@
 <?php
-// PHP's sessions in the stack's database, so that a visitor has one session wherever he is answered. WordPress itself uses
-// none; plugins do. hornero-sessions.php sets the handler before any plugin starts a session.
-//
-// A row is locked from session_start() to the end of the request, as PHP's own files are: parallel requests of one visitor
-// wait for each other, and none undoes what another wrote. GET_LOCK would not do: Galera has no such locks.
-require_once __DIR__ . '/database.php';
+// What PHP's sessions have in common, wherever the stack keeps them, so that a visitor has one session wherever he is answered.
+// WordPress itself uses none; plugins do. 000-hornero-sessions.php sets the handler before any plugin starts a session.
 
-class Hornero_Sessions implements SessionHandlerInterface, SessionIdInterface, SessionUpdateTimestampHandlerInterface {
-	const LOCK_WAIT = 10;   // seconds; after that the session is read without the lock, and not written
-	const FRESHNESS = 60;   // seconds; unchanged data has its time written this often at most
-	const ATTEMPTS = 4;     // of a statement that lost against another
-	const GC_ROWS = 1000;   // in one statement: Galera replicates a transaction whole
+/** Sessions whose ids nobody can make up. */
+abstract class Hornero_Sessions implements SessionHandlerInterface, SessionIdInterface, SessionUpdateTimestampHandlerInterface {
+	const LOCK_WAIT = 10; // seconds; after that a session is read without its lock, and not written
 
-	const NO_TABLE = 1146;  // MariaDB's ER_NO_SUCH_TABLE
-	const LOCK_TIME_OUT = 1205; // ER_LOCK_WAIT_TIMEOUT
-
-	private $table;
 	private $key;
-	private $database = null;
-	private $locked = false; // a transaction has the row
-	private $data = '';      // as it was read
-	private $expires = 0;    // when the row that was read ends; 0 for none
+	private $drawn = ''; // an id that was made, and of which no session has been read yet
 
 	/** @param string $key makes ids that nobody else can make up */
-	public function __construct($table, $key) {
-		$this->table = $table;
+	public function __construct($key) {
 		$this->key = $key;
 	}
 
 	/** Makes it PHP's handler, unless somebody started a session already. */
-	public static function register($table, $key) {
+	public static function register(Hornero_Sessions $handler) {
 		if (session_status() === PHP_SESSION_ACTIVE || headers_sent()) {
 			return;
 		}
@@ -37,236 +23,52 @@ class Hornero_Sessions implements SessionHandlerInterface, SessionIdInterface, S
 		ini_set('session.use_strict_mode', '1');
 		ini_set('session.use_only_cookies', '1');
 		ini_set('session.cookie_httponly', '1');
-		ini_set('session.gc_probability', '0'); // one node deletes what is over (cron.php)
-		session_set_save_handler(new self($table, $key), true);
+		ini_set('session.gc_probability', '0'); // no visitor waits while others' sessions are deleted
+		session_set_save_handler($handler, true);
 	}
 
-	/** The sessions' table for a prefix of WordPress' tables. */
-	public static function table($prefix) {
-		return $prefix . 'hornero_sessions';
-	}
+	/** Reads a session, once it is locked: '' for one that is new. */
+	abstract protected function load($id);
 
 	#[\ReturnTypeWillChange]
-	public function open($path, $name) {
-		return $this->connect();
-	}
-
-	#[\ReturnTypeWillChange]
-	public function close() {
-		if ($this->database !== null) {
-			if ($this->locked) {
-				$this->query('ROLLBACK');
-			}
-			$this->database->close();
-		}
-
-		$this->database = null;
-		$this->locked = false;
-
-		return true;
+	public function read($id) {
+		$this->drawn = '';
+		return $this->load($id);
 	}
 
 	#[\ReturnTypeWillChange]
 	public function create_sid() {
 		$drawn = bin2hex(random_bytes(16));
-		return $drawn . $this->signature($drawn);
+		$this->drawn = $drawn . $this->signature($drawn);
+
+		return $this->drawn;
 	}
 
 	/**
-	 * Tells whether an id is one of ours. It need not have a row: an empty session has none, and must keep its id, or
-	 * parallel requests of a new visitor would each begin a session of their own.
+	 * Tells whether an id is one of ours. It need not have a session: an empty one is not kept, and must keep its id, or
+	 * parallel requests of a new visitor would each begin a session of their own. PHP also asks for an id that it has just
+	 * drawn, whether somebody has it already: nobody does.
 	 */
 	#[\ReturnTypeWillChange]
 	public function validateId($id) {
-		return strlen($id) === 64 && hash_equals($this->signature(substr($id, 0, 32)), substr($id, 32));
+		$ours = strlen($id) === 64 && hash_equals($this->signature(substr($id, 0, 32)), substr($id, 32));
+		return $ours && $id !== $this->drawn;
 	}
 
-	#[\ReturnTypeWillChange]
-	public function read($id) {
-		if (!$this->lock($id) && !$this->look($id)) {
-			return false;
-		}
-
-		return $this->data;
+	/** What a session is called where it is kept: who reads that must not be able to take a session over. */
+	protected function digest($id) {
+		return hash('sha256', $id);
 	}
 
-	#[\ReturnTypeWillChange]
-	public function write($id, $data) {
-		if (!$this->locked) {
-			$this->complain('was not written: another request of the visitor held it for more than ' . self::LOCK_WAIT . ' s');
-			return false;
-		}
-		if ($this->save($id, $data)) {
-			return true;
-		}
-
-		// The database moved to another server meanwhile, and the lock is gone. It is taken anew there.
-		$before = $this->data;
-		$this->close();
-
-		if (!$this->connect() || !$this->lock($id)) {
-			$this->complain('was not written: the database is gone');
-			return false;
-		}
-		if ($this->data !== $before && $this->data !== $data) {
-			$this->complain('was changed by another request while the database moved; the later one counts');
-		}
-
-		return $this->save($id, $data);
+	protected function life() {
+		return max(60, (int) ini_get('session.gc_maxlifetime'));
 	}
 
-	#[\ReturnTypeWillChange]
-	public function updateTimestamp($id, $data) {
-		$fresh = $this->expires - time() > $this->life() - self::FRESHNESS;
-
-		// Nothing to write, or nobody may: a request that only read loses nothing.
-		if ($fresh || !$this->locked || $data === '' && $this->expires === 0) {
-			return true;
-		}
-
-		return $this->write($id, $data);
-	}
-
-	#[\ReturnTypeWillChange]
-	public function destroy($id) {
-		$gone = $this->query("DELETE FROM {$this->table} WHERE id = " . $this->row($id)) && $this->query('COMMIT');
-		$this->locked = false;
-
-		return $gone;
-	}
-
-	/** Deletes what is over, a thousand rows at a time, and returns how many there were. */
-	#[\ReturnTypeWillChange]
-	public function gc($life) {
-		$deleted = 0;
-
-		if ($this->database === null && !$this->connect()) {
-			return false;
-		}
-
-		do {
-			$done = $this->query("DELETE FROM {$this->table} WHERE expires < " . time() . ' LIMIT ' . self::GC_ROWS);
-			$rows = $done ? $this->database->affected_rows : 0;
-			$deleted += max(0, $rows);
-		} while ($rows === self::GC_ROWS);
-
-		return $deleted;
-	}
-
-	/** Takes the row's lock, whether the row is there or not, and reads it. */
-	private function lock($id) {
-		$row = $this->row($id);
-
-		for ($attempt = 0; $attempt < self::ATTEMPTS; $attempt++) {
-			$this->query('START TRANSACTION');
-
-			// A row that is not there cannot be locked, so it is made, and goes with the rollback when nothing is written.
-			$this->locked = $this->query(
-				"INSERT INTO {$this->table} (id, data, expires) VALUES ($row, '', 0) ON DUPLICATE KEY UPDATE id = id"
-			);
-
-			if ($this->locked) {
-				return $this->fetch("SELECT data, expires FROM {$this->table} WHERE id = $row FOR UPDATE");
-			}
-
-			$error = $this->database->errno;
-			$this->query('ROLLBACK');
-
-			if ($error === self::LOCK_TIME_OUT) {
-				return false;
-			}
-			if ($error === self::NO_TABLE) {
-				$this->create();
-			}
-		}
-
-		return false;
-	}
-
-	/** Reads the row without its lock. */
-	private function look($id) {
-		return $this->fetch("SELECT data, expires FROM {$this->table} WHERE id = " . $this->row($id));
-	}
-
-	private function fetch($question) {
-		$answer = $this->database->query($question);
-		if ($answer === false) {
-			$this->complain('was not read: ' . $this->database->error);
-			return false;
-		}
-
-		$found = $answer->fetch_row();
-		$over = $found === null || (int) $found[1] < time();
-
-		$this->data = $over ? '' : $found[0];
-		$this->expires = $over ? 0 : (int) $found[1];
-
-		return true;
-	}
-
-	/** Writes the locked row and ends the transaction. A session of nothing has no row. */
-	private function save($id, $data) {
-		$row = $this->row($id);
-
-		if ($data === '') {
-			$saved = $this->query("DELETE FROM {$this->table} WHERE id = $row");
-		} else {
-			$saved = $this->put($row, $data);
-		}
-
-		$saved = $saved && $this->query('COMMIT');
-		$this->locked = false;
-
-		return $saved;
-	}
-
-	private function put($row, $data) {
-		$statement = $this->database->prepare("UPDATE {$this->table} SET data = ?, expires = ? WHERE id = $row");
-		if ($statement === false) {
-			return false;
-		}
-
-		$expires = time() + $this->life();
-		$statement->bind_param('si', $data, $expires);
-
-		return @$statement->execute();
-	}
-
-	private function connect() {
-		$this->database = hornero_connect(self::LOCK_WAIT + 5);
-		if ($this->database === null) {
-			$this->complain('was not opened: ' . mysqli_connect_error());
-			return false;
-		}
-
-		return $this->query('SET SESSION innodb_lock_wait_timeout = ' . self::LOCK_WAIT);
-	}
-
-	private function create() {
-		return $this->query(
-			"CREATE TABLE IF NOT EXISTS {$this->table} (id BINARY(32) NOT NULL PRIMARY KEY, data MEDIUMBLOB NOT NULL,"
-			. ' expires BIGINT NOT NULL, KEY expires (expires)) ENGINE = InnoDB'
-		);
-	}
-
-	private function query($statement) {
-		return @$this->database->query($statement) !== false;
-	}
-
-	/** The row's key: who reads the table must not be able to take a session over. */
-	private function row($id) {
-		return "X'" . hash('sha256', $id) . "'";
+	protected function complain($what) {
+		error_log('session ' . $what);
 	}
 
 	private function signature($text) {
 		return substr(hash_hmac('sha256', $text, $this->key), 0, 32);
-	}
-
-	private function life() {
-		return max(60, (int) ini_get('session.gc_maxlifetime'));
-	}
-
-	private function complain($what) {
-		error_log('session ' . $what);
 	}
 }

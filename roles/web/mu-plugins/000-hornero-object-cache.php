@@ -4,7 +4,7 @@
  * Description: Empties the stack's cache when one of the web nodes could not tell it what had changed.
  */
 
-if (defined('HORNERO_CACHE_PASSWORD')) {
+if (defined('HORNERO_OBJECT_CACHE') && HORNERO_OBJECT_CACHE) {
 	hornero_cache_catch_up();
 }
 

@@ -26,6 +26,7 @@ $table_prefix = 'wp_';
 // What the stack's own programs read.
 define('HORNERO_URL', '');
 define('HORNERO_SESSIONS', 'database');
+define('HORNERO_OBJECT_CACHE', false);
 
 // Debian's own default is a folder of PHP's user. This one is root's and read-only; "uploads" in it leads to PHP's.
 define('WP_CONTENT_DIR', '/usr/share/wordpress/wp-content');
