@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ roles:
     admin_email: admin@example.org
 
 sites:
-  - {names: [www.edged.test, edged.test], nodes: web, redirect: true}
+  - {names: [www.edged.test, edged.test], nodes: web, redirect: true, certificate: acme}
   - {names: [second.edged.test], nodes: web, certificate: second}
 `
 
@@ -59,8 +58,11 @@ const (
 // edged is the small stack with an edge of its own, as its visitors see it.
 type edged struct {
 	*stack
-	first  *x509.CertPool // who trusts the stack's own authority
+	first  *x509.CertPool // who trusts the authority that is asked for the first certificate
 	second *x509.CertPool // who trusts the authority of the second certificate
+
+	certificate *x509.Certificate // of the first site
+	about       string            // what stack.yaml says of address and authority
 }
 
 // anEdgeServesTwoSites launches it, loses the machine of the edge's holder, and adds a site.
@@ -103,9 +105,13 @@ func newEdged(t *testing.T, whole *stack) *edged {
 func (e *edged) launchEdge() {
 	e.t.Helper()
 
-	e.write(edgedStack)
+	asked := e.findAuthority()
+	e.first = e.roots(asked)
+
+	e.write(edgedStack + asked.key())
 	e.reserved = lastLine(e.must("reserved-ip", "create"))
-	e.write(edgedStack + e.heldByTheEdge())
+	e.about = e.heldByTheEdge() + asked.key()
+	e.write(edgedStack + e.about)
 
 	e.t.Cleanup(func() {
 		e.must("destroy", "--yes")
@@ -115,6 +121,7 @@ func (e *edged) launchEdge() {
 	e.given("digitalocean.reserved_ip_token",
 		e.must("lab", "token", "--name", e.lab, "--scope", "reserved_ip:update"))
 	e.certify()
+	e.nameTheAddress()
 
 	began := time.Now()
 	e.must("images", "bake")
@@ -124,9 +131,8 @@ func (e *edged) launchEdge() {
 	e.must("up")
 	e.t.Logf("launch: %.1f s", time.Since(began).Seconds())
 
-	e.first = x509.NewCertPool()
-	require.True(e.t, e.first.AppendCertsFromPEM([]byte(e.must("secrets", "show", stackAuthority+".certificate"))))
 	e.untilAll()
+	e.untilCertified()
 }
 
 // certify gives the second site, and the third to come, a certificate of an authority that the stack does not know.
@@ -330,12 +336,14 @@ func (e *edged) losesHolder() time.Duration {
 	e.heldBy(holder)
 	e.servesTitle("www.edged.test", e.first)
 	e.servesTitle("second.edged.test", e.second)
+	require.NoError(e.t, e.showsTheSame(e.reserved))
 
 	gap := e.gapOf(stop())
 	require.Less(e.t, gap, longestMove)
 
 	require.Equal(e.t, http.StatusCreated, e.power(id, "power_on"))
 	e.untilAll()
+	e.showTheSame()
 
 	return gap
 }
@@ -350,7 +358,7 @@ func (e *edged) takesASite() {
 		"second.edged.test": e.asks("second.edged.test", e.second),
 	}
 
-	e.write(edgedStack + thirdSite + e.heldByTheEdge())
+	e.write(edgedStack + thirdSite + e.about)
 	began := time.Now()
 	e.must("up", "--yes")
 	e.t.Logf("a site more: %.1f s", time.Since(began).Seconds())
@@ -369,7 +377,9 @@ func (e *edged) takesASite() {
 	}
 
 	require.Contains(e.t, e.must("plan"), "Nothing to do")
-	require.Contains(e.t, strings.Join(strings.Fields(e.must("status")), " "), "third.edged.test")
+	require.Contains(e.t, inOneLine(e.must("status")), "third.edged.test")
+	e.showTheSame()
+	e.tellOfIt()
 }
 
 // longestGapOf finds the two answers with the longest time between them.

@@ -155,8 +155,8 @@ var sections = []section{
 	},
 	{
 		name: "edge",
-		proves: "two sites behind an edge of two nodes, by name and certificate; the holder's machine is lost; a " +
-			"site is added: no request fails but on its way to a lost node",
+		proves: "two sites behind an edge of two nodes, by name and certificate, one of them got by ACME and kept; " +
+			"the holder's machine is lost; a site is added: no request fails but on its way to a lost node",
 		needs: aStack,
 		test:  anEdgeServesTwoSites,
 		long:  true, // it launches a stack of its own
