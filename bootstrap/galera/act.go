@@ -49,7 +49,7 @@ func (d *Driver) stop(ctx context.Context, action Action) error {
 		return nil
 	}
 
-	d.stopping = time.Now()
+	d.stopping, d.unit = time.Now(), unitState{}
 	d.Log.Info("stop the server", "reason", action.Reason)
 
 	return d.Unit.Stop(ctx)

@@ -124,8 +124,9 @@ func (d *Driver) followToEnd(ctx context.Context, s *startup, began <-chan error
 func (d *Driver) follow(ctx context.Context, s *startup, began <-chan error) error {
 	defer d.noteTransfer("")
 
+	// What ends a start changes the unit: afterwards systemd is asked anew.
 	d.unit = unitState{begins: true}
-	defer func() { d.unit.begins = false }()
+	defer func() { d.unit = unitState{} }()
 
 	for {
 		select {
@@ -279,6 +280,8 @@ func (d *Driver) abort(ctx context.Context, s *startup) error {
 // end ends a start. A server that answers already is stopped, like any other, and so is one that may only not answer
 // now.
 func (d *Driver) end(ctx context.Context, s *startup, in Input) error {
+	defer func() { d.unit = unitState{} }()
+
 	// A server that does not serve yet hears no request to stop, and may hang at one for ever.
 	if s.asked && in.Local.Process == ProcessStarting && !in.Local.Served {
 		return d.Unit.Kill(ctx)
