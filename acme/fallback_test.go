@@ -177,6 +177,9 @@ func TestTwoAuthoritiesAreAskedInTurn(t *testing.T) {
 
 // Names that do not lead here lead nowhere for another authority, either.
 func TestTheSecondAuthorityIsNotAskedForNamesThatLeadElsewhere(t *testing.T) {
+	// Of two orders for the same names pebble takes the answer for the first as one for the second, every other time.
+	t.Setenv("PEBBLE_AUTHZREUSE", "0")
+
 	w, store, first := pair(t, down)
 	w.authority.Break(nil)
 	w.answers(".another")
