@@ -61,20 +61,28 @@ func (s *stack) lowerCloudFirewall() {
 	inForce := func() bool { return s.reachesPastWalls(s.asRoot, "3306") }
 	require.Eventually(s.t, inForce, time.Minute, time.Second, "the cloud's firewall lets everybody in")
 
-	back := func() bool {
-		_, err := s.tryOn(target, "nft list table inet hornero_walls")
-		return err == nil
-	}
-	require.Eventually(s.t, back, 30*time.Second, time.Second, "the node loads its walls again")
+	s.untilWalled(target)
 }
 
-// dropWalls takes the walls of some nodes away.
+// dropWalls takes the walls of some nodes away. The test ends when they stand again: what the next one tries is to fail
+// by them.
 func (s *stack) dropWalls(nodes ...string) {
 	s.t.Helper()
 
 	for _, node := range nodes {
 		s.on(node, noWalls)
+		s.t.Cleanup(func() { s.untilWalled(node) })
 	}
+}
+
+func (s *stack) untilWalled(node string) {
+	s.t.Helper()
+
+	walled := func() bool {
+		_, err := s.tryOn(node, "nft list table inet hornero_walls")
+		return err == nil
+	}
+	require.Eventually(s.t, walled, 30*time.Second, time.Second, "the node loads its walls again")
 }
 
 // asRoot runs a shell line on the broken node.
