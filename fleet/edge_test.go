@@ -51,10 +51,18 @@ func TestThePlanShowsEachKeyOfASite(t *testing.T) {
 		"requests":    "names: [www.example.org], nodes: api, limits: {requests: 5}",
 		"connections": "names: [www.example.org], nodes: api, limits: {connections: 5}",
 		"per_node":    "names: [www.example.org], nodes: api, limits: {per_node: 5}",
+		"canary":      "names: [www.example.org], nodes: api, canary: {header: {X-Canary: tester}}",
 	}
 
 	// These have a test of their own.
-	elsewhere := []string{"nodes", "certificate", "hsts", "limits", "failures"}
+	elsewhere := []string{
+		"nodes",
+		"certificate",
+		"hsts",
+		"limits",
+		"failures",
+		"variants",
+	}
 
 	for _, part := range []reflect.Type{reflect.TypeFor[stack.Site](), reflect.TypeFor[stack.SiteLimits]()} {
 		for field := range part.Fields() {
@@ -76,6 +84,28 @@ func TestThePlanShowsEachKeyOfASite(t *testing.T) {
 				require.True(t, strings.HasPrefix(lines[i], want), "%s: %q is not %q", key, lines[i], want)
 			}
 		}
+	}
+}
+
+// A variant is another group of the role.
+func TestThePlanShowsTheVariantsOfASite(t *testing.T) {
+	t.Parallel()
+
+	const group = "  - {name: apib, role: api, count: 1}\n"
+	text := strings.Replace(edgedStack, edgedText, group+edgedText, 1)
+
+	w := newAPIWorld(t, text)
+	w.mustUp()
+	w.nothingToDo()
+
+	const varied = "  - {names: [www.example.org], nodes: api, variants: [{group: apib, header: {X-Variant: b}}]}\n"
+	w.config.Stack = w.parse(strings.Replace(text, siteText, varied, 1), w.config.Manifests)
+
+	lines := w.plan()
+	require.Len(t, lines, 2, "%q", lines)
+
+	for i, want := range replaced("edge-1", "edge-2") {
+		require.True(t, strings.HasPrefix(lines[i], want), "%q is not %q", lines[i], want)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/certificates"
 	"github.com/hornero/hornero/internal/derived"
+	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -44,7 +45,12 @@ func TestThePlanShowsEachKeyOfTheAuthority(t *testing.T) {
 		"directory": "acme: {email: ann@example.org, directory: 'https://acme.example.org/dir'}\n",
 		"profile":   "acme: {email: ann@example.org, profile: tlsserver}\n",
 		"authority": "acme: {email: ann@example.org, authority: " + quoted + "}\n",
+		"eab":       "acme: {email: ann@example.org, eab: kid-1}\n",
+		"fallback":  "acme: {email: ann@example.org, fallback: {directory: 'https://second.example.org/dir'}}\n",
 	}
+
+	key := report.Secret("dGhpcnR5LXR3byBieXRlcyBvciBtb3JlIGFyZSB3YW50ZWQ")
+	require.NoError(t, w.config.Secrets.Set(roles.SecretBinding, key))
 
 	for field := range reflect.TypeFor[stack.ACME]().Fields() {
 		to, there := changes[field.Tag.Get("yaml")]
