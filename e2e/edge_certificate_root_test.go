@@ -254,7 +254,11 @@ func (e *edged) tellOfIt() {
 	e.t.Helper()
 
 	ends := e.certificate.NotAfter.UTC().Format(time.DateOnly)
-	line := fmt.Sprintf("https://www.%s of role web, by edge-1, edge-2 certificate ends %s, is renewed ", edgedDomain, ends)
+	line := fmt.Sprintf(
+		"https://www.%s of role web, by edge-1, edge-2 certificate ends %s, is renewed ",
+		edgedDomain,
+		ends,
+	)
 	require.Contains(e.t, inOneLine(e.must("status")), line)
 
 	told := inOneLine(e.must("certificates"))
