@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -170,55 +169,16 @@ func newScripted(s *stack) *scripted {
 	}
 
 	for _, role := range []string{"db", "proxy", "web"} {
-		b.images[role] = s.scriptedImage(role)
+		script, err := os.ReadFile("baseline/" + role + ".sh")
+		require.NoError(s.t, err)
+
+		b.images[role] = s.configuredImage("script-"+role, role, string(script))
 	}
 
 	return b
 }
 
 func (*scripted) String() string { return "script" }
-
-// scriptedImage has a Droplet of a role's image made into one that a script starts, and takes its snapshot.
-func (s *stack) scriptedImage(role string) (image int) {
-	s.t.Helper()
-
-	script, err := os.ReadFile("baseline/" + role + ".sh")
-	require.NoError(s.t, err)
-
-	var made struct{ Droplet droplet }
-	request := map[string]any{
-		"name":      "script-" + role,
-		"region":    "nyc3",
-		"size":      "s-1vcpu-1gb",
-		"image":     s.imageOf("hornero-" + role + "-"),
-		"user_data": string(script),
-	}
-	s.call(http.StatusAccepted, "POST", "/v2/droplets", request, &made)
-
-	path := dropletPath(made.Droplet.ID)
-	require.Eventually(s.t, func() bool {
-		var now struct{ Droplet droplet }
-		s.api("GET", path, nil, &now)
-
-		return now.Droplet.Status == "off"
-	}, 3*time.Minute, 200*time.Millisecond, "the script has configured role %s, and its machine is off", role)
-
-	name := fmt.Sprintf("script-%s-%d", role, made.Droplet.ID)
-	snapshot := map[string]any{
-		"type": "snapshot",
-		"name": name,
-	}
-	s.call(http.StatusCreated, "POST", path+"/actions", snapshot, nil)
-
-	require.Eventually(s.t, func() bool {
-		image = s.imageOf(name)
-		return image != 0
-	}, 2*time.Minute, 200*time.Millisecond, "snapshot of role %s", role)
-
-	s.call(http.StatusNoContent, "DELETE", path, nil, nil)
-
-	return image
-}
 
 func (b *scripted) launch(watch func(web map[string]int)) (active, over time.Time) {
 	b.network()

@@ -80,38 +80,50 @@ systemctl poweroff
 `
 
 func newFloor(s *stack) *floor {
-	f := &floor{
+	return &floor{
 		stack: s,
-		image: s.imageOf("hornero-db-"),
+		image: s.configuredImage("floor", "db", floorScript),
 	}
+}
 
-	id := f.create(map[string]any{
-		"name":      "floor",
-		"user_data": floorScript,
-	})[0]
-	path := dropletPath(id)
+// configuredImage has a Droplet of a role's image run a script once, which turns it off at its end, and returns the
+// snapshot that is taken of it then.
+func (s *stack) configuredImage(name, role, script string) (image int) {
+	s.t.Helper()
+
+	var made struct{ Droplet droplet }
+	request := map[string]any{
+		"name":      name,
+		"region":    "nyc3",
+		"size":      "s-1vcpu-1gb",
+		"image":     s.imageOf("hornero-" + role + "-"),
+		"user_data": script,
+	}
+	s.call(http.StatusAccepted, "POST", "/v2/droplets", request, &made)
+
+	path := dropletPath(made.Droplet.ID)
 	require.Eventually(s.t, func() bool {
 		var now struct{ Droplet droplet }
 		s.api("GET", path, nil, &now)
 
 		return now.Droplet.Status == "off"
-	}, 3*time.Minute, 200*time.Millisecond, "the floor's machine is configured and off")
+	}, 3*time.Minute, 200*time.Millisecond, "the machine of %s is configured and off", name)
 
-	name := fmt.Sprintf("floor-%d", id)
+	title := fmt.Sprintf("%s-%d", name, made.Droplet.ID)
 	snapshot := map[string]any{
 		"type": "snapshot",
-		"name": name,
+		"name": title,
 	}
 	s.call(http.StatusCreated, "POST", path+"/actions", snapshot, nil)
 
 	require.Eventually(s.t, func() bool {
-		f.image = s.imageOf(name)
-		return f.image != 0
-	}, 2*time.Minute, 200*time.Millisecond, "snapshot of the floor")
+		image = s.imageOf(title)
+		return image != 0
+	}, 2*time.Minute, 200*time.Millisecond, "snapshot of %s", name)
 
 	s.call(http.StatusNoContent, "DELETE", path, nil, nil)
 
-	return f
+	return image
 }
 
 // imageOf returns the newest image whose name begins like that; 0 when there is none.
